@@ -1,0 +1,61 @@
+# What a developer and CI run; nothing else lives here.
+
+GO        ?= go
+FUZZTIME  ?= 10s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: run demo build test unit e2e check race fuzz bench tools clean
+
+## run: the service with no configuration at all; prints curl lines to paste
+run: build
+	./symbolon serve --dev
+
+## demo: every request on a throw-away server
+demo: build
+	./symbolon demo
+
+build:
+	$(GO) build -trimpath -ldflags='-s -w' -o symbolon ./cmd/symbolon
+
+## test: installs what the tests need, then runs everything
+test: tools unit e2e
+
+unit:
+	$(GO) test ./...
+
+# Real programs against the real binary.
+e2e: tools build
+	SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 ./e2e/...
+
+## check: formatting, vet, staticcheck if it can be had, the import rules
+check:
+	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "run gofmt on:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e/...
+	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; then \
+		echo "$(GO) run $(STATICCHECK) ./..."; $(GO) run $(STATICCHECK) ./... && $(GO) run $(STATICCHECK) -tags e2e ./e2e/...; \
+	else echo "staticcheck cannot be had here (go run $(STATICCHECK)): not checked"; fi
+	$(GO) test -count=1 -run TestImport .
+
+## race: the packages where goroutines meet, under the race detector (needs gcc)
+race:
+	$(GO) test -race ./internal/token/... ./internal/store/... ./internal/keyring/... ./internal/account/... ./internal/httpio/... ./internal/app/...
+
+## fuzz: each decoder of outside bytes for FUZZTIME
+fuzz:
+	@$(GO) list ./... | while read -r pkg; do \
+		$(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | while read -r f; do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null || exit 1; \
+		done || exit 1; \
+	done
+
+## bench: rates of the real binary beside the floors measured in the same run
+bench: build
+	$(GO) run -tags e2e ./e2e/bench -binary ./symbolon
+
+# Programs that the tests run. As root, missing ones are installed from Debian's packages.
+tools:
+	@sh e2e/tools.sh
+
+clean:
+	rm -f symbolon

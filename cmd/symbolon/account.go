@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"symbolon/internal/account"
+	"symbolon/internal/app"
+	"symbolon/internal/token"
+)
+
+type accountCommands struct {
+	Add     accountAdd     `cmd:"" help:"Add an account."`
+	List    accountList    `cmd:"" help:"List accounts."`
+	Show    accountShow    `cmd:"" help:"Show one account."`
+	Set     accountSet     `cmd:"" help:"Change an account."`
+	Enable  accountEnable  `cmd:"" help:"Enable a disabled account. Its old tokens stay dead."`
+	Disable accountDisable `cmd:"" help:"Disable an account and end all its tokens."`
+	Delete  accountDelete  `cmd:"" help:"Delete an account for good; its name and numbers are never used again."`
+}
+
+// operator is the caller of every command, for the audit log.
+var operator = account.By{Actor: "operator"}
+
+type accountAdd struct {
+	Account       string   `arg:"" name:"name" help:"Sign-in name."`
+	Type          string   `help:"person or application." enum:"person,application" default:"person"`
+	PasswordStdin bool     `help:"Read the password as one line from standard input; without it the account has none."`
+	Name          string   `help:"Name as people write it." placeholder:"\"First Last\""`
+	Email         string   `help:"E-mail address." placeholder:"ADDRESS"`
+	Group         []string `help:"Group to join; may be repeated." placeholder:"NAME"`
+}
+
+func (c *accountAdd) Run(ctx context.Context, t *terminal, all *commands) error {
+	n := account.New{Name: c.Account, Type: c.Type, Display: c.Name, Email: c.Email, Groups: c.Group}
+	if c.PasswordStdin {
+		password, err := readPassword(t.in)
+		if err != nil {
+			return err
+		}
+		n.Password = password
+	}
+	return all.withApp(ctx, t, false, func(a *app.App) error {
+		acc, err := a.Accounts.Add(ctx, operator, n)
+		if err != nil {
+			return err
+		}
+		return printAccount(t, all.JSON, acc)
+	})
+}
+
+// accountRow is an account as commands print it.
+type accountRow struct {
+	ID         int64             `json:"id"`
+	Name       string            `json:"name"`
+	Type       string            `json:"type"`
+	Status     string            `json:"status"`
+	Display    string            `json:"display_name"`
+	Email      string            `json:"email"`
+	Password   bool              `json:"has_password"`
+	Groups     []string          `json:"groups"`
+	Identities []string          `json:"identities"`
+	Subjects   map[string]string `json:"subjects"`
+	Attrs      map[string]string `json:"attributes"`
+	Created    string            `json:"created"`
+}
+
+func newAccountRow(a account.Account) accountRow {
+	r := accountRow{ID: a.ID, Name: a.Name, Type: a.Type, Status: a.Status, Display: a.Display, Email: a.Email,
+		Password: a.HasPassword, Groups: append([]string{}, a.Groups...), Identities: []string{},
+		Subjects: a.Subjects, Attrs: a.Attrs, Created: stamp(a.CreatedAt)}
+	for _, i := range a.Identities {
+		r.Identities = append(r.Identities, i.Provider+":"+i.Subject)
+	}
+	return r
+}
+
+func printAccount(t *terminal, asJSON bool, a account.Account) error {
+	r := newAccountRow(a)
+	if asJSON {
+		return t.printJSON(r)
+	}
+	rows := [][]string{{"name", r.Name}, {"id", fmt.Sprint(r.ID)}, {"type", r.Type}, {"status", r.Status}, {"display", dash(r.Display)},
+		{"email", dash(r.Email)}, {"password", yes(r.Password)}, {"groups", dash(strings.Join(r.Groups, ", "))},
+		{"identities", dash(strings.Join(r.Identities, ", "))}, {"created", r.Created}}
+	rows = append(rows, pairs("subject in ", r.Subjects)...)
+	rows = append(rows, pairs("", r.Attrs)...)
+	return t.printTable("FIELD VALUE", rows)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+type accountList struct {
+	Group  string `help:"Members of this group only." placeholder:"NAME"`
+	Type   string `help:"person or application only." enum:",person,application" default:""`
+	Status string `help:"active or disabled only." enum:",active,disabled" default:""`
+	Prefix string `help:"Sign-in names that begin with this only." placeholder:"TEXT"`
+}
+
+func (c *accountList) Run(ctx context.Context, t *terminal, all *commands) error {
+	return all.withApp(ctx, t, false, func(a *app.App) error {
+		found, err := a.Accounts.List(ctx, account.Filter{Group: c.Group, Type: c.Type, Status: c.Status, Prefix: c.Prefix})
+		if err != nil {
+			return err
+		}
+		var rows []accountRow
+		for _, f := range found {
+			rows = append(rows, newAccountRow(f))
+		}
+		return printList(t, all.JSON, "such accounts", "NAME ID TYPE STATUS GROUPS", rows, func(r accountRow) []string {
+			return []string{r.Name, fmt.Sprint(r.ID), r.Type, r.Status, dash(strings.Join(r.Groups, ","))}
+		})
+	})
+}
+
+type accountShow struct {
+	Account string `arg:"" name:"name" help:"Sign-in name."`
+}
+
+func (c *accountShow) Run(ctx context.Context, t *terminal, all *commands) error {
+	return all.withApp(ctx, t, false, func(a *app.App) error {
+		acc, err := a.Accounts.Get(ctx, c.Account)
+		if err != nil {
+			return err
+		}
+		return printAccount(t, all.JSON, acc)
+	})
+}
+
+type accountSet struct {
+	Account       string   `arg:"" name:"name" help:"Sign-in name."`
+	PasswordStdin bool     `help:"Read a new password as one line from standard input."`
+	Name          *string  `help:"Name as people write it." placeholder:"\"First Last\""`
+	Email         *string  `help:"E-mail address." placeholder:"ADDRESS"`
+	Type          *string  `help:"person or application." enum:"person,application"`
+	AddGroup      []string `help:"Join this group; may be repeated." placeholder:"NAME"`
+	RemoveGroup   []string `help:"Leave this group; may be repeated." placeholder:"NAME"`
+	Attr          []string `help:"What a dialect must answer, as SERVICE.KEY=VALUE (an empty value removes it); may be repeated." placeholder:"SERVICE.KEY=VALUE" sep:"none"`
+}
+
+func (c *accountSet) Run(ctx context.Context, t *terminal, all *commands) error {
+	change := account.Change{Display: c.Name, Email: c.Email, Type: c.Type, AddGroups: c.AddGroup, RemoveGroups: c.RemoveGroup}
+	for _, a := range c.Attr {
+		key, value, ok := strings.Cut(a, "=")
+		if !ok {
+			return usage("--attr is SERVICE.KEY=VALUE, not %q", a)
+		}
+		if change.Attrs == nil {
+			change.Attrs = map[string]string{}
+		}
+		change.Attrs[key] = value
+	}
+	if c.PasswordStdin {
+		password, err := readPassword(t.in)
+		if err != nil {
+			return err
+		}
+		change.Password = &password
+	}
+	return all.withApp(ctx, t, false, func(a *app.App) error {
+		acc, err := a.Accounts.Set(ctx, operator, c.Account, change)
+		if err != nil {
+			return err
+		}
+		return printAccount(t, all.JSON, acc)
+	})
+}
+
+type accountEnable struct {
+	Account string `arg:"" name:"name" help:"Sign-in name."`
+}
+
+func (c *accountEnable) Run(ctx context.Context, t *terminal, all *commands) error {
+	return all.withApp(ctx, t, false, func(a *app.App) error {
+		acc, err := a.Accounts.Enable(ctx, operator, c.Account)
+		if err != nil {
+			return err
+		}
+		return printAccount(t, all.JSON, acc)
+	})
+}
+
+type accountDisable struct {
+	Account string `arg:"" name:"name" help:"Sign-in name."`
+}
+
+func (c *accountDisable) Run(ctx context.Context, t *terminal, all *commands) error {
+	return endAccount(ctx, t, all, c.Account, "disabled")
+}
+
+type accountDelete struct {
+	Account string `arg:"" name:"name" help:"Sign-in name."`
+}
+
+func (c *accountDelete) Run(ctx context.Context, t *terminal, all *commands) error {
+	return endAccount(ctx, t, all, c.Account, "deleted")
+}
+
+func endAccount(ctx context.Context, t *terminal, all *commands, name, status string) error {
+	return all.withApp(ctx, t, false, func(a *app.App) error {
+		acc, err := a.Accounts.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		ended, err := a.Engine.EndAccount(ctx, token.Operator(), acc.ID, status, "account "+status)
+		if err != nil {
+			return err
+		}
+		return printRevoked(t, a, all.JSON, ended)
+	})
+}

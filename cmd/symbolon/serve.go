@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"symbolon/internal/app"
+	"symbolon/internal/config"
+)
+
+type serveCommand struct {
+	Dev    bool   `help:"Development: no configuration needed, loopback only, demo accounts, curl lines to paste."`
+	Listen string `help:"Address to listen on; port 0 takes a free one." placeholder:"HOST:PORT"`
+}
+
+// devListen is where a development server listens unless told otherwise.
+const devListen = "127.0.0.1:8080"
+
+// devData is where it keeps its data.
+const devData = "data"
+
+func (c *serveCommand) Run(ctx context.Context, t *terminal, all *commands) error {
+	conf, ln, err := c.listen(t, all)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	log := logger(t.err, conf)
+	for _, w := range conf.Warnings() {
+		log.Warn(w)
+	}
+	a, err := app.Open(ctx, app.Options{Config: conf, Now: time.Now, Log: log, Serve: true})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return a.Serve(ctx, ln, func(ctx context.Context) error {
+		base := "http://" + ln.Addr().String()
+		fmt.Fprintln(t.out, "serving on", base)
+		if !c.Dev {
+			return nil
+		}
+		return welcome(ctx, t, a, base)
+	})
+}
+
+// listen opens the port, and makes the configuration that goes with it.
+func (c *serveCommand) listen(t *terminal, all *commands) (*config.Config, net.Listener, error) {
+	if c.Dev {
+		return c.listenDev(t, all)
+	}
+	flags := map[string]string{}
+	for key, value := range map[string]string{"listen": c.Listen, "data": all.Data, "store": all.Store} {
+		if value != "" {
+			flags[key] = value
+		}
+	}
+	conf, err := all.loadWith(t, flags)
+	if err != nil {
+		return nil, nil, err
+	}
+	ln, err := openPort(conf.Listen)
+	return conf, ln, err
+}
+
+func openPort(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w; is another server running there? Choose another address with --listen", addr, err)
+	}
+	return ln, nil
+}
+
+// listenDev makes a configuration out of nothing and writes it into the data
+// folder, so that a command given only --data finds it.
+func (c *serveCommand) listenDev(t *terminal, all *commands) (*config.Config, net.Listener, error) {
+	if all.Config != "" {
+		return nil, nil, usage("--dev makes its own configuration: leave --config away, or --dev")
+	}
+	data, listen := all.Data, c.Listen
+	if data == "" {
+		data = devData
+	}
+	if listen == "" {
+		listen = devListen
+	}
+	if err := loopback(listen); err != nil {
+		return nil, nil, err
+	}
+	ln, err := openPort(listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	conf := config.Dev(data, ln.Addr().String())
+	if all.Store != "" {
+		conf.Store = all.Store
+	}
+	if err := writeConfig(conf); err != nil {
+		ln.Close()
+		return nil, nil, err
+	}
+	return conf, ln, nil
+}
+
+// loopback refuses an address that others could reach.
+func loopback(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return usage("--listen is HOST:PORT, such as %s, not %q", devListen, addr)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return usage("--dev listens on loopback only, not on %q: its accounts and keys are for trying out", host)
+}
+
+func writeConfig(conf *config.Config) error {
+	if err := conf.Check(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(conf.Data, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	file := filepath.Join(conf.Data, "symbolon.yaml")
+	err := os.WriteFile(file+".new", conf.Marshal(), 0o600)
+	if err == nil {
+		err = os.Rename(file+".new", file)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	return nil
+}
+
+// welcome prints the demo accounts and lines to paste.
+func welcome(ctx context.Context, t *terminal, a *app.App, base string) error {
+	demo, err := a.PrepareDemo(ctx)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, p := range demo.Passwords {
+		fmt.Fprintf(&b, "account %s, password %s (shown this once)\n", p.Account, p.Text.Reveal())
+	}
+	fmt.Fprintf(&b, "\nPaste these, one by one:\n")
+	for _, call := range demo.Calls() {
+		fmt.Fprintf(&b, "\n# %s\n%s\n", call.Title, call.Curl(base))
+	}
+	fmt.Fprintf(&b, "\nCommands find this server with --data %s, for example:\n  symbolon account list --data %s\n", a.Config.Data, a.Config.Data)
+	_, err = fmt.Fprint(t.out, b.String())
+	return err
+}

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Makes sure that the programs which the tests run are there: command=package.
+set -eu
+
+need="openssl=openssl curl=curl sqlite3=sqlite3"
+
+missing=""
+for pair in $need; do
+	command -v "${pair%%=*}" >/dev/null 2>&1 || missing="$missing ${pair#*=}"
+done
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	echo "installing$missing"
+	apt-get update -qq
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+	exit 0
+fi
+echo "The tests need programs that are missing, from these Debian packages:$missing" >&2
+echo "Install them (apt-get install$missing) and try again." >&2
+exit 1

@@ -1,0 +1,127 @@
+package symbolon_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "symbolon/"
+
+// rules lists, for each part of the tree, what it may never reach, directly or
+// through other packages of this module, and why.
+var rules = []struct{ from, to, why string }{
+	{"internal/secret", "internal/*", "layer 0 stands alone"},
+	{"internal/strictjson", "internal/*", "layer 0 stands alone"},
+	{"internal/token", "net/http", "the engine knows nothing of HTTP"},
+	{"internal/token", "database/sql", "the engine knows nothing of SQL"},
+	{"internal/token", "internal/keyring", "the engine declares what it needs of keys"},
+	{"internal/token", "internal/account", "the engine sees a person as a Subject"},
+	{"internal/token", "internal/store/*", "the engine declares what it needs of a store"},
+	{"internal/keyring", "net/http", "keys know nothing of HTTP"},
+	{"internal/keyring", "database/sql", "keys know nothing of SQL"},
+	{"internal/keyring", "internal/token", "keys know nothing of grants"},
+	{"internal/keyring", "internal/account", "keys know nothing of people"},
+	{"internal/account", "net/http", "accounts know nothing of HTTP"},
+	{"internal/account", "database/sql", "accounts know nothing of SQL"},
+	{"internal/account", "internal/token", "accounts know nothing of grants"},
+	{"internal/account", "internal/keyring", "accounts know nothing of keys"},
+	{"internal/audit", "internal/*", "audit is words only"},
+	{"internal/config", "internal/dialect/*", "a configuration is read before anything is built"},
+	{"internal/config", "internal/token", "a configuration is read before anything is built"},
+	{"internal/httpio", "internal/token", "the adapter knows no engine"},
+	{"internal/httpio", "internal/dialect/*", "the adapter knows no dialect"},
+	{"internal/dialect/*", "internal/store/*", "a dialect reaches state only through the engine"},
+	{"internal/dialect/*", "internal/dialect/*", "dialects do not know one another"},
+	{"internal/dialect/*", "internal/keyring", "a dialect is given the keys it needs"},
+	{"internal/dialect/*", "internal/account", "a dialect reaches people only through the engine"},
+	{"internal/store/*", "net/http", "a store is not a server"},
+	{"internal/store/*", "internal/dialect/*", "a store speaks no wire"},
+	{"internal/store/*", "internal/app", "the store lies further in"},
+	{"internal/*", "cmd/*", "commands are the outermost ring"},
+}
+
+func TestImports(t *testing.T) {
+	imports := readImports(t)
+	for _, r := range rules {
+		matched := false
+		for pkg := range imports {
+			if !under(r.from, pkg) {
+				continue
+			}
+			matched = true
+			for imp := range reachable(imports, pkg) {
+				if imp != pkg && under(r.to, imp) {
+					t.Errorf("%s reaches %s: %s", pkg, imp, r.why)
+				}
+			}
+		}
+		if !matched {
+			t.Errorf("the rule from %s matches no package: mend it or drop it", r.from)
+		}
+	}
+}
+
+// readImports returns what each package imports, test files left out. It reads
+// the files itself, so that the go command knows this result depends on them.
+func readImports(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	imports := map[string]map[string]bool{} // :: package → imports, module prefix cut
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") {
+			return err
+		}
+		src, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), p, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := path.Dir(filepath.ToSlash(p))
+		if imports[pkg] == nil {
+			imports[pkg] = map[string]bool{}
+		}
+		for _, spec := range f.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			imports[pkg][strings.TrimPrefix(imp, module)] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return imports
+}
+
+// reachable returns every package that pkg imports, directly or not.
+func reachable(imports map[string]map[string]bool, pkg string) map[string]bool {
+	seen := map[string]bool{}
+	var visit func(string)
+	visit = func(p string) {
+		for imp := range imports[p] {
+			if !seen[imp] {
+				seen[imp] = true
+				visit(imp)
+			}
+		}
+	}
+	visit(pkg)
+	return seen
+}
+
+// under reports whether pkg is pat, or lies below it where pat ends in "/*".
+func under(pat, pkg string) bool {
+	dir, wild := strings.CutSuffix(pat, "*")
+	return pkg == pat || wild && strings.HasPrefix(pkg, dir)
+}

@@ -1,0 +1,160 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// cheap is a cost for tests that need real hashes but no safe ones.
+var cheap = Cost{Memory: 8, Time: 1, Threads: 1}
+
+var (
+	start    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	operator = By{Actor: "operator", Addr: "192.0.2.1", Agent: "test"}
+	errDown  = errors.New("the store is down")
+)
+
+type row struct {
+	failures int
+	last     time.Time
+}
+
+// fakeStore keeps what sign-in needs and notes every call; the other verbs only
+// note what they were given.
+type fakeStore struct {
+	mu       sync.Mutex
+	accounts map[string]Account // :: Key(name) → account
+	hashes   map[string]string  // :: Key(name) → PHC
+	attempts map[string]row
+	calls    []string
+	verbs    []any
+	failing  map[string]bool // :: call → the store is down
+}
+
+var _ Store = (*fakeStore)(nil)
+
+func newFakeStore() *fakeStore {
+	return &fakeStore{accounts: map[string]Account{}, hashes: map[string]string{}, attempts: map[string]row{}, failing: map[string]bool{}}
+}
+
+// call notes a call and returns with the lock held.
+func (s *fakeStore) call(name string, verb ...any) error {
+	s.mu.Lock()
+	s.calls = append(s.calls, name)
+	s.verbs = append(s.verbs, verb...)
+	if s.failing[name] {
+		return errDown
+	}
+	return nil
+}
+
+func (s *fakeStore) AddAccount(_ context.Context, v AddVerb) (Account, error) {
+	err := s.call("AddAccount", v)
+	defer s.mu.Unlock()
+	if _, ok := s.accounts[Key(v.Name)]; ok {
+		return Account{}, &Error{Kind: Conflict, Text: "the name " + v.Name + " was used before; choose another"}
+	}
+	a := Account{ID: int64(len(s.accounts) + 1), Name: v.Name, Type: v.Type, Status: Active}
+	s.accounts[Key(v.Name)], s.hashes[Key(v.Name)] = a, v.PasswordHash
+	return a, err
+}
+
+func (s *fakeStore) SetAccount(_ context.Context, v SetVerb) (Account, error) {
+	err := s.call("SetAccount", v)
+	defer s.mu.Unlock()
+	if v.PasswordHash != nil {
+		s.hashes[Key(v.Name)] = *v.PasswordHash
+	}
+	return s.accounts[Key(v.Name)], err
+}
+
+func (s *fakeStore) EnableAccount(_ context.Context, by By, now time.Time, name string) (Account, error) {
+	err := s.call("EnableAccount", by, now, name)
+	defer s.mu.Unlock()
+	return Account{}, err
+}
+
+func (s *fakeStore) Account(_ context.Context, name string) (Account, error) {
+	err := s.call("Account", name)
+	defer s.mu.Unlock()
+	return s.accounts[Key(name)], err
+}
+
+func (s *fakeStore) Accounts(_ context.Context, f Filter) ([]Account, error) {
+	err := s.call("Accounts", f)
+	defer s.mu.Unlock()
+	return nil, err
+}
+
+func (s *fakeStore) AddGroup(_ context.Context, by By, now time.Time, name, uid, owner string) (Group, error) {
+	err := s.call("AddGroup", by, now, name, owner)
+	defer s.mu.Unlock()
+	return Group{Name: name, UID: uid, Owner: owner}, err
+}
+
+func (s *fakeStore) DeleteGroup(_ context.Context, by By, now time.Time, name string) error {
+	err := s.call("DeleteGroup", by, now, name)
+	defer s.mu.Unlock()
+	return err
+}
+
+func (s *fakeStore) Groups(context.Context) ([]Group, error) {
+	err := s.call("Groups")
+	defer s.mu.Unlock()
+	return nil, err
+}
+
+func (s *fakeStore) AddMember(_ context.Context, by By, now time.Time, group, account string) error {
+	err := s.call("AddMember", by, now, group, account)
+	defer s.mu.Unlock()
+	return err
+}
+
+func (s *fakeStore) RemoveMember(_ context.Context, by By, now time.Time, group, account string) error {
+	err := s.call("RemoveMember", by, now, group, account)
+	defer s.mu.Unlock()
+	return err
+}
+
+func (s *fakeStore) Password(_ context.Context, name string) (int64, string, error) {
+	err := s.call("Password")
+	defer s.mu.Unlock()
+	if err != nil {
+		return 0, "", err
+	}
+	a, ok := s.accounts[name] // by key alone: the caller must have made it
+	if !ok || a.Status != Active || s.hashes[name] == "" {
+		return 0, "", ErrNotFound
+	}
+	return a.ID, s.hashes[name], nil
+}
+
+func (s *fakeStore) Attempts(_ context.Context, key string, now time.Time, window time.Duration) (int, time.Time, error) {
+	err := s.call("Attempts")
+	defer s.mu.Unlock()
+	r := s.attempts[key]
+	if now.Sub(r.last) > window {
+		r = row{}
+	}
+	return r.failures, r.last, err
+}
+
+func (s *fakeStore) Failed(ctx context.Context, by By, key string, account int64, now time.Time, window time.Duration) error {
+	err := errors.Join(s.call("Failed", by, account), ctx.Err())
+	defer s.mu.Unlock()
+	r := s.attempts[key]
+	if now.Sub(r.last) > window {
+		r = row{}
+	}
+	s.attempts[key] = row{failures: r.failures + 1, last: now}
+	return err
+}
+
+func (s *fakeStore) Succeeded(_ context.Context, key string) error {
+	err := s.call("Succeeded")
+	defer s.mu.Unlock()
+	delete(s.attempts, key)
+	return err
+}

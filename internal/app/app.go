@@ -1,0 +1,128 @@
+// Package app puts the parts together: it opens the store, the keys, the
+// dialects and the engine that a configuration names, and runs the server or
+// lends the parts to a command. It is the only package that knows them all.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"symbolon/internal/account"
+	"symbolon/internal/config"
+	"symbolon/internal/keyring"
+	"symbolon/internal/store/sqlite"
+	"symbolon/internal/store/sqlstore"
+	"symbolon/internal/token"
+)
+
+// Options says what to open. Config, Now and Log are required.
+type Options struct {
+	Config *config.Config
+	Now    func() time.Time
+	Log    *slog.Logger
+	// Serve opens for serving: the data folder is locked and made if missing.
+	Serve bool
+	// Keys opens the signing keys too, which minting needs.
+	Keys bool
+	// Hasher hashes passwords; nil means the ordinary cost.
+	Hasher *account.Hasher
+}
+
+// App is everything that one configuration names, open. Its exported fields
+// are for commands; Close it.
+type App struct {
+	Config   *config.Config
+	Engine   *token.Engine
+	Accounts *account.Directory
+	Store    *sqlstore.Store
+	Keys     *keyring.Keys // nil unless asked for
+
+	db     *sqlite.DB
+	mounts []mount
+	now    func() time.Time
+	log    *slog.Logger
+}
+
+// Open opens what the options ask for. Its errors are for people: they name
+// the file or service and what to do.
+func Open(ctx context.Context, o Options) (*App, error) {
+	a := &App{Config: o.Config, now: o.Now, log: o.Log}
+	mounts, err := mountAll(o.Config, a.legacyKey, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	a.mounts = mounts
+	if err := a.openStore(ctx, o.Serve); err != nil {
+		return nil, err
+	}
+	if err := a.openEngine(ctx, o); err != nil {
+		a.db.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// Close closes the store; the lock on the data folder goes with it.
+func (a *App) Close() error { return a.db.Close() }
+
+func (a *App) services() []*token.Service {
+	var all []*token.Service
+	for _, m := range a.mounts {
+		all = append(all, m.service)
+	}
+	return all
+}
+
+func (a *App) openStore(ctx context.Context, serve bool) error {
+	path := strings.TrimPrefix(a.Config.Store, "sqlite:")
+	if err := prepareFolder(filepath.Dir(path), path, serve); err != nil {
+		return err
+	}
+	db, err := sqlite.Open(ctx, sqlite.Options{Path: path, Serve: serve, Migrations: sqlstore.SQLite(), Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.db = db
+	a.Store = sqlstore.New(db, a.services(), a.now)
+	return nil
+}
+
+// prepareFolder makes the folder for a server; a command that finds no
+// database has been pointed at the wrong place.
+func prepareFolder(dir, path string, serve bool) error {
+	if serve {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making the data folder: %w", err)
+		}
+		return nil
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database at %s: start `symbolon serve` once, or point at its folder with --data or --config", path)
+	}
+	return nil
+}
+
+func (a *App) openEngine(ctx context.Context, o Options) error {
+	if o.Serve || o.Keys {
+		keys, err := a.openKeys(ctx)
+		if err != nil {
+			return err
+		}
+		a.Keys = keys
+	}
+	hasher := o.Hasher
+	if hasher == nil {
+		hasher = account.NewHasher(account.DefaultCost)
+	}
+	a.Accounts = account.NewDirectory(a.Store, hasher, a.now)
+	a.Engine = token.New(token.Options{Store: a.Store, Keys: engineKeys{a.Keys}, Services: a.services(),
+		Now: a.now, Bound: time.Duration(a.Config.RevocationBound), Log: a.log})
+	return nil
+}

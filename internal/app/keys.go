@@ -1,0 +1,72 @@
+package app
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"symbolon/internal/jws"
+	"symbolon/internal/keyring"
+	"symbolon/internal/token"
+)
+
+// engineKeys shows the key rings to the engine in the engine's words.
+type engineKeys struct{ *keyring.Keys }
+
+var _ token.Keys = engineKeys{}
+
+func (k engineKeys) Signer(service string, kind token.Kind) (jws.Signer, string, error) {
+	return k.Keys.Signer(service, keyring.Purpose(kind))
+}
+
+func (k engineKeys) Verify(service string, t jws.Token, iat func() (time.Time, bool)) (token.Kind, error) {
+	purpose, err := k.Keys.Verify(service, t, iat)
+	return token.Kind(purpose), err
+}
+
+// legacyKey waits for a service's RSA key, which is made outside the start path.
+func (a *App) legacyKey(service string) func(context.Context) (*rsa.PrivateKey, error) {
+	return func(ctx context.Context) (*rsa.PrivateKey, error) { return a.Keys.Legacy(ctx, service) }
+}
+
+func (a *App) openKeys(ctx context.Context) (*keyring.Keys, error) {
+	master, err := a.masterKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wants := []keyring.Want{{Purpose: keyring.MAC, Alg: keyring.HMAC}}
+	for _, m := range a.mounts {
+		own, err := m.wants()
+		if err != nil {
+			return nil, err
+		}
+		wants = append(wants, own...)
+	}
+	return keyring.Open(ctx, a.Store, master, wants, a.now)
+}
+
+// masterKey reads the master key. It makes one only for a store that has no
+// keys yet: with another, the store's keys would be lost.
+func (a *App) masterKey(ctx context.Context) (keyring.Master, error) {
+	path := a.Config.MasterKeyPath()
+	if path == "" {
+		return keyring.LoadMaster(a.Config.MasterKey.Reveal(), "")
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return keyring.LoadMaster("", path)
+	}
+	stored, err := a.Store.Keys(ctx)
+	if err != nil {
+		return keyring.Master{}, fmt.Errorf("looking for signing keys: %w", err)
+	}
+	if len(stored) > 0 {
+		return keyring.Master{}, fmt.Errorf("the master key file %s is missing, and the %d keys in the store are sealed under it: "+
+			"put it back from your backup, or name it with master_key_file", path, len(stored))
+	}
+	a.log.Info("making the master key: keep a copy of this file apart from the backups of the database", "file", path)
+	return keyring.NewMasterFile(path)
+}

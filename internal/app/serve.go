@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"symbolon/internal/httpio"
+)
+
+// grace is how long requests in flight may take after the signal to stop.
+const grace = 15 * time.Second
+
+// Serve answers on ln until ctx ends, then finishes the requests in flight. It
+// calls ready, if not nil, once requests are answered.
+func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Context) error) error {
+	if err := a.Engine.Start(ctx); err != nil {
+		return err
+	}
+	keeper, err := a.Engine.Keep(ctx, time.Duration(a.Config.AuditKeep))
+	if err != nil {
+		return err
+	}
+	handler, err := a.Handler()
+	if err != nil {
+		return err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { a.Engine.Follow(background) })
+	wg.Go(func() { keeper.Run(background) })
+	defer wg.Wait()
+	defer stop()
+	server := httpio.Server(ln.Addr().String(), handler)
+	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
+	return a.answer(ctx, ln, server, ready)
+}
+
+// answer runs the HTTP server until ctx ends or it fails.
+func (a *App) answer(ctx context.Context, ln net.Listener, server *http.Server, ready func(context.Context) error) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(ln) }()
+	if ready != nil {
+		if err := ready(ctx); err != nil {
+			server.Close()
+			return err
+		}
+	}
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving on %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	a.log.Info("stopping: finishing the requests in flight")
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := server.Shutdown(end); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("finishing requests in flight within %s: %w", grace, err)
+	}
+	return nil
+}

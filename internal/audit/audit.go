@@ -1,0 +1,47 @@
+// Package audit names what is written down for people: who did what to which
+// account or grant, from where. Each line is written by the store verb that
+// does the deed, in the same transaction, so that there is no deed without a
+// line and no line without a deed.
+package audit
+
+import "time"
+
+// Kind is what happened.
+type Kind string
+
+// The kinds. A successful refresh is not among them: the grant's row says it.
+const (
+	Issued          Kind = "grant_issued"
+	EndedByLimit    Kind = "grant_ended_by_limit"
+	Revoked         Kind = "grant_revoked"
+	RefreshRaced    Kind = "refresh_raced"
+	RefreshReplayed Kind = "refresh_replayed"
+	RefreshReused   Kind = "refresh_reused"
+	RefreshRefused  Kind = "refresh_refused"
+	StoreWentBack   Kind = "store_went_back"
+	AccountAdded    Kind = "account_added"
+	AccountChanged  Kind = "account_changed"
+	AccountDisabled Kind = "account_disabled"
+	AccountEnabled  Kind = "account_enabled"
+	AccountDeleted  Kind = "account_deleted"
+	GroupAdded      Kind = "group_added"
+	GroupDeleted    Kind = "group_deleted"
+	MemberAdded     Kind = "group_member_added"
+	MemberRemoved   Kind = "group_member_removed"
+	SignInFailed    Kind = "sign_in_failed"
+	KeyAdded        Kind = "signing_key_added"
+	EpochBegun      Kind = "epoch_begun"
+)
+
+// Event is one line. Zero fields are unknown or do not apply.
+type Event struct {
+	At      time.Time
+	Kind    Kind
+	Actor   string // "operator", "account", "key", "token", "server"
+	Account int64
+	Grant   int64
+	Service string
+	Addr    string
+	Agent   string
+	Detail  string // words for people; never a secret
+}

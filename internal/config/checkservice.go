@@ -1,0 +1,187 @@
+package config
+
+import (
+	"path"
+	"regexp"
+	"strings"
+)
+
+const (
+	prefixAdvice   = "write it like /webservices, with no slash at the end"
+	lifetimeAdvice = "set more than 0 and at most 3650d, such as 1d"
+)
+
+var (
+	namePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	prefixPattern  = regexp.MustCompile(`^/[A-Za-z0-9/._~-]*$`)
+	ediIDPattern   = regexp.MustCompile(`^EDI-([0-9a-f]{32}|[0-9a-f]{40})$`)
+	reservedPrefix = []string{"/symbolon", "/.well-known", "/healthz", "/readyz"}
+)
+
+func (c *Config) checkServices(r *report) {
+	if len(c.Services) == 0 {
+		r.add("services", "services is missing or empty; add at least one (`symbolon config example` shows two)")
+	}
+	names := map[string]bool{}
+	taken := map[string]string{} // :: dialect and prefix → the service that has it
+	for i := range c.Services {
+		s, at := &c.Services[i], element("services", i)
+		if s.Name != "" && names[s.Name] {
+			r.add(at+".name", "two services are named %q; give one another name", s.Name)
+		}
+		names[s.Name] = true
+		c.checkService(r, at, s)
+		claim(r, taken, at+".path", s, s.Path)
+		if s.Sesar != nil && s.Sesar.JSONPath != "" {
+			claim(r, taken, at+".json_path", s, s.Sesar.JSONPath)
+		}
+	}
+}
+
+// claim gives a prefix to a service, unless another service of the same dialect has
+// it. Two dialects may share one, for their fixed paths below it differ.
+func claim(r *report, taken map[string]string, at string, s *Service, prefix string) {
+	switch {
+	case prefix == "":
+		r.add(at, "%s is missing; %s", nameOf(at), prefixAdvice)
+	case !prefixPattern.MatchString(prefix) || path.Clean(prefix) != prefix:
+		r.add(at, "%s %q is not a plain prefix; %s", nameOf(at), prefix, prefixAdvice)
+	case reserved(prefix):
+		r.add(at, "%s %q is reserved for Symbolon's own pages; choose another", nameOf(at), prefix)
+	}
+	if findDialect(s.Dialect) == nil {
+		return
+	}
+	key := s.Dialect + " " + prefix
+	if first, ok := taken[key]; ok && first != s.Name {
+		r.add(at, "services %q and %q both claim %s %s; give one another prefix", first, s.Name, nameOf(at), prefix)
+		return
+	}
+	taken[key] = s.Name
+}
+
+func reserved(prefix string) bool {
+	for _, own := range reservedPrefix {
+		if prefix == own || strings.HasPrefix(prefix, own+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Config) checkService(r *report, at string, s *Service) {
+	if !namePattern.MatchString(s.Name) {
+		r.add(at+".name", "name %q must be a lower-case letter, then up to 31 lower-case letters, digits and hyphens, such as samples", s.Name)
+	}
+	checkAllow(r, at, s)
+	d := findDialect(s.Dialect)
+	if d == nil {
+		r.add(at+".dialect", "dialect %q is not known; set %s", s.Dialect, strings.Join(dialectNames(), " or "))
+		return
+	}
+	// With port 0 the issuer is still open; checkBaseURL has seen to the rest.
+	if s.Issuer == "" && c.BaseURL != "" {
+		r.add(at+".issuer", "issuer is empty and was not resolved; call Resolve first")
+	}
+	r.count(at+".sessions", s.Sessions)
+	r.lifetime(at+".access_lifetime", s.AccessLifetime)
+	checkCap(r, at, s)
+	d.check(r, at, s)
+}
+
+// count reports a number that is no sensible limit.
+func (r *report) count(at string, n int) {
+	if n < 1 || n > maxCount {
+		r.add(at, "%s %d is out of range; set 1 to %d", nameOf(at), n, maxCount)
+	}
+}
+
+func (r *report) lifetime(at string, d Duration) {
+	if d <= 0 || d > maxLifetime {
+		r.add(at, "%s %v is out of range; %s", nameOf(at), d, lifetimeAdvice)
+	}
+}
+
+// atLeastAccess reports a lifetime that ends before the access token beside it.
+func (r *report) atLeastAccess(at, key string, d Duration, s *Service) {
+	if d < s.AccessLifetime && !r.bad[at+".access_lifetime"] {
+		r.add(at+"."+key, "%s %v is shorter than access_lifetime %v; make it at least as long", key, d, s.AccessLifetime)
+	}
+}
+
+func checkCap(r *report, at string, s *Service) {
+	if s.Cap == 0 {
+		return
+	}
+	r.lifetime(at+".cap", s.Cap)
+	r.atLeastAccess(at, "cap", s.Cap, s)
+}
+
+func checkAllow(r *report, at string, s *Service) {
+	for i, group := range s.Allow.Groups {
+		if group == "" {
+			r.add(element(at+".allow.groups", i), "allow.groups has an empty name; remove it")
+		}
+	}
+	for i, kind := range s.Allow.Types {
+		r.oneOf(element(at+".allow.types", i), kind, "person", "application")
+	}
+	if s.RequireIdentity != "" && !namePattern.MatchString(s.RequireIdentity) {
+		r.add(at+".require_identity", "require_identity %q is no name of a provider; set one such as orcid, or remove the line", s.RequireIdentity)
+	}
+}
+
+func checkSesar(r *report, at string, s *Service) {
+	own := s.Sesar
+	if own == nil {
+		r.add(at, "service %q has no settings of its dialect; make it with NewService", s.Name)
+		return
+	}
+	r.lifetime(at+".refresh_lifetime", s.RefreshLifetime)
+	r.atLeastAccess(at, "refresh_lifetime", s.RefreshLifetime, s)
+	r.oneOf(at+".replay", s.Replay, "refuse", "same")
+	if s.ReplayWindow < 0 || s.ReplayWindow > Day {
+		r.add(at+".replay_window", "replay_window %v is out of range; set 0s to 1d, such as 60s", s.ReplayWindow)
+	}
+	r.count(at+".pairs", s.Pairs)
+	r.oneOf(at+".access_alg", own.AccessAlg, "ES256", "HS256")
+}
+
+func checkEDI(r *report, at string, s *Service) {
+	own := s.EDI
+	if own == nil {
+		r.add(at, "service %q has no settings of its dialect; make it with NewService", s.Name)
+		return
+	}
+	if s.Cap == 0 {
+		r.add(at+".cap", "cap must be set for dialect edi, whose tokens would else be refreshed for ever; set it, such as 30d")
+	}
+	r.lifetime(at+".legacy_lifetime", own.LegacyLifetime)
+	if own.LegacyCertFile != "" && own.LegacyKeyFile == "" {
+		r.add(at+".legacy_cert_file", "legacy_cert_file is set without legacy_key_file, whose key it is for; set both or none")
+	}
+	if !strings.Contains(own.IDPUid, "NAME") {
+		// Without it every such account would appear as one and the same person.
+		r.add(at+".idp_uid", "idp_uid %q has no NAME to replace by the account's name; write it like uid=NAME,o=EDI,dc=edirepository,dc=org", own.IDPUid)
+	}
+	for _, f := range []struct{ key, value string }{{"hd", own.HD}, {"idp_name", own.IDPName}, {"vetted_group", own.VettedGroup}} {
+		if f.value == "" {
+			r.add(at+"."+f.key, "%s is empty; give it a value, or remove the line", f.key)
+		}
+	}
+	checkEDIIDs(r, at, own)
+}
+
+func checkEDIIDs(r *report, at string, own *EDI) {
+	seen := map[string]string{} // :: EDI-ID → key
+	for _, id := range []struct{ key, value string }{
+		{"public_id", own.PublicID}, {"authenticated_id", own.AuthenticatedID}, {"vetted_id", own.VettedID},
+	} {
+		if !ediIDPattern.MatchString(id.value) {
+			r.add(at+"."+id.key, "%s %q is no EDI-ID; write EDI- and 40 (or, for old ones, 32) digits 0-9a-f", id.key, id.value)
+		} else if first := seen[id.value]; first != "" {
+			r.add(at+"."+id.key, "%s is the same as %s; give each its own", id.key, first)
+		}
+		seen[id.value] = id.key
+	}
+}

@@ -1,0 +1,162 @@
+package config
+
+import (
+	"path/filepath"
+
+	"symbolon/internal/secret"
+)
+
+// Config is one whole configuration. Load and Dev return it resolved: paths
+// absolute, derived values filled in. Its field comments are the manual.
+type Config struct {
+	// Address to listen on, as HOST:PORT. Port 0 takes a free one.
+	Listen string `yaml:"listen"`
+	// Folder of the database, the lock file and the master key. A relative path
+	// here, as everywhere in this file, starts at the folder of this file.
+	Data string `yaml:"data"`
+	// Database, as sqlite:PATH. Empty means symbolon.db in the data folder.
+	Store string `yaml:"store"`
+	// Public origin, such as https://tokens.example.org: the issuer of tokens and
+	// the start of every link. It is never taken from a request. Empty means
+	// http:// and the listen address.
+	BaseURL string `yaml:"base_url"`
+	// File with the base64 of the 32 bytes that seal the signing keys. Empty means
+	// the variable SYMBOLON_MASTER_KEY, or else master.key in the data folder.
+	MasterKeyFile string `yaml:"master_key_file"`
+	// Longest time until a revocation is known everywhere. A server that cannot
+	// confirm its view of the database within it refuses tokens. At least 2s.
+	RevocationBound Duration `yaml:"revocation_bound"`
+	// Form of the log on standard error: text or json.
+	LogFormat string `yaml:"log_format"`
+	// Least level that is logged: debug, info, warn or error.
+	LogLevel string `yaml:"log_level"`
+	// Addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is
+	// believed. Empty means none.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// How long the audit log is kept.
+	AuditKeep Duration `yaml:"audit_keep"`
+	// Development: adds resources for trying things out and allows a loopback
+	// address only. Leave it false for anything real.
+	Dev bool `yaml:"dev"`
+	// The services, each one mount of a dialect.
+	Services []Service `yaml:"services"`
+
+	// File is where the configuration was read from; empty when made by Dev.
+	File string `yaml:"-"`
+	// MasterKey is the variable SYMBOLON_MASTER_KEY as it stands, not decoded.
+	MasterKey secret.Text `yaml:"-"`
+
+	places map[string]place // :: key path → where its value was given
+}
+
+// Service is one mount of a dialect. NewService gives it its defaults.
+type Service struct {
+	// Name in commands, pages and logs: a lower-case letter, then up to 31
+	// lower-case letters, digits and hyphens.
+	Name string `yaml:"name"`
+	// Which API it speaks: sesar or edi.
+	Dialect string `yaml:"dialect"`
+	// Prefix to which the dialect adds its own fixed paths, such as /webservices,
+	// with no slash at the end; / alone for none.
+	Path string `yaml:"path"`
+	// Issuer (iss) in its tokens. Empty means base_url.
+	Issuer string `yaml:"issuer"`
+	// Audience (aud) of its tokens. Empty means the name of the service.
+	Audience string `yaml:"audience"`
+	// How long an access token lives.
+	AccessLifetime Duration `yaml:"access_lifetime"`
+	// How long a refresh token lives, counted anew from every refresh.
+	RefreshLifetime Duration `yaml:"refresh_lifetime"`
+	// Absolute end of everything that came from one sign-in, however often it is
+	// refreshed. 0s means no such end, which only sesar allows.
+	Cap Duration `yaml:"cap"`
+	// What a refresh token gets that was used a moment ago: refuse (401, the new
+	// pair lives on) or same (the new pair once more).
+	Replay string `yaml:"replay"`
+	// How long after its use a refresh token counts as used a moment ago. Presented
+	// later, it ends the pair. At most 1d.
+	ReplayWindow Duration `yaml:"replay_window"`
+	// Most live sign-ins of one account. One more ends the oldest.
+	Sessions int `yaml:"sessions"`
+	// Most live generated token pairs of one account. One more ends the oldest.
+	Pairs int `yaml:"pairs"`
+	// Who may use the service. Empty lists allow every account.
+	Allow Allow `yaml:"allow"`
+	// Identity provider, such as orcid, with which an account must be linked to use
+	// the service. Empty means none.
+	RequireIdentity string `yaml:"require_identity"`
+
+	// Sesar holds the keys of dialect sesar; nil for every other dialect.
+	Sesar *Sesar `yaml:"-"`
+	// EDI holds the keys of dialect edi; nil for every other dialect.
+	EDI *EDI `yaml:"-"`
+}
+
+// Allow says which accounts may use a service. The zero value allows all.
+type Allow struct {
+	// Names of groups; an account in any one of them may.
+	Groups []string `yaml:"groups"`
+	// Types of account: person, application.
+	Types []string `yaml:"types"`
+}
+
+// Sesar is what only dialect sesar has.
+type Sesar struct {
+	// Second prefix, for the JSON API, such as /api. Empty turns that API off.
+	JSONPath string `yaml:"json_path"`
+	// Signature of access tokens: ES256 or HS256.
+	AccessAlg string `yaml:"access_alg"`
+	// Key for access tokens that verifiers elsewhere hold too: a PEM EC private key
+	// (ES256) or a secret of 32 bytes or more (HS256). Empty means a key made and
+	// kept here.
+	AccessKeyFile string `yaml:"access_key_file"`
+	// Also make tokens on GET auth/token/. Leave it false unless old clients need
+	// it: a GET that changes something can be set off by a mere link.
+	MintByGet bool `yaml:"mint_by_get"`
+}
+
+// EDI is what only dialect edi has.
+type EDI struct {
+	// PEM EC P-256 private key (SEC1 or PKCS#8) of an existing authentication
+	// server, so that its verifiers go on. Empty means a key made and kept here.
+	KeyFile string `yaml:"edi_key_file"`
+	// PEM RSA private key for the legacy token. Empty means a key made and kept here.
+	LegacyKeyFile string `yaml:"legacy_key_file"`
+	// X.509 certificate published for the legacy key; needs legacy_key_file. Empty
+	// means a self-signed one.
+	LegacyCertFile string `yaml:"legacy_cert_file"`
+	// How long a legacy token lives. 0s means access_lifetime.
+	LegacyLifetime Duration `yaml:"legacy_lifetime"`
+	// Hosted domain (hd) in the tokens.
+	HD string `yaml:"hd"`
+	// File with the service secret, 20 characters or more, of POST
+	// /auth/v1/token/{edi_id}. Empty turns that call off (403).
+	TokenKeyFile string `yaml:"token_key_file"`
+	// Put our own claims into the header's kid, for sites that still run the old
+	// server beside this one.
+	PlainClaims bool `yaml:"plain_claims"`
+	// Identity provider that an account without an outside identity appears under.
+	IDPName string `yaml:"idp_name"`
+	// Identity that such an account appears under. NAME stands for its name.
+	IDPUid string `yaml:"idp_uid"`
+	// Name of the group here whose members are vetted there.
+	VettedGroup string `yaml:"vetted_group"`
+	// EDI-ID of the system group Public.
+	PublicID string `yaml:"public_id"`
+	// EDI-ID of the system group Authenticated.
+	AuthenticatedID string `yaml:"authenticated_id"`
+	// EDI-ID of the system group Vetted.
+	VettedID string `yaml:"vetted_id"`
+}
+
+// MasterKeyPath returns the file that holds the master key, which may not exist
+// yet. It is empty when the key itself came in SYMBOLON_MASTER_KEY.
+func (c *Config) MasterKeyPath() string {
+	switch {
+	case c.MasterKeyFile != "":
+		return c.MasterKeyFile
+	case !c.MasterKey.IsZero():
+		return ""
+	}
+	return filepath.Join(c.Data, "master.key")
+}

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"net"
+	"path/filepath"
+	"reflect"
+	"time"
+)
+
+const defaultListen = "127.0.0.1:8080"
+
+func newConfig() *Config {
+	return &Config{
+		Listen:          defaultListen,
+		Data:            "./data",
+		RevocationBound: Duration(30 * time.Second),
+		LogFormat:       "text",
+		LogLevel:        "info",
+		AuditKeep:       400 * Day,
+	}
+}
+
+// NewService returns a service with its dialect's defaults. An unknown dialect has
+// none, and Check refuses it.
+func NewService(name, dialect, path string) Service {
+	s := Service{Name: name, Dialect: dialect, Path: path, Sessions: 100}
+	if d := findDialect(dialect); d != nil {
+		d.defaults(&s)
+	}
+	return s
+}
+
+// Dev returns the configuration of a development server: loopback, one service of
+// each dialect, everything under the folder data. An empty listen means
+// 127.0.0.1:8080. It writes nothing and checks nothing.
+func Dev(data, listen string) *Config {
+	c := newConfig()
+	if listen != "" {
+		c.Listen = listen
+	}
+	c.Dev = true
+	c.Data = data
+	if abs, err := filepath.Abs(data); err == nil {
+		c.Data = abs
+	}
+	samples := NewService("samples", "sesar", "/webservices")
+	samples.Sesar.JSONPath = "/api"
+	c.Services = []Service{samples, NewService("ecology", "edi", "/auth")}
+	c.Resolve()
+	return c
+}
+
+// Resolve fills each empty value that follows from others: store, base_url, and of
+// each service issuer, audience and legacy_lifetime. With port 0, base_url and what
+// follows from it stay empty: set Listen to the real address and resolve again.
+func (c *Config) Resolve() {
+	c.derive(c, func(field, value any) {
+		if f := reflect.ValueOf(field).Elem(); f.IsZero() {
+			f.Set(reflect.ValueOf(value))
+		}
+	})
+}
+
+// underived returns a copy without the values that Resolve would fill in again, so
+// that a written file still follows a flag that changes what they come from.
+func (c *Config) underived() *Config {
+	w := *c
+	w.Services = nil
+	for _, s := range c.Services {
+		if s.EDI != nil {
+			own := *s.EDI
+			s.EDI = &own
+		}
+		w.Services = append(w.Services, s)
+	}
+	w.derive(c, func(field, value any) {
+		if f := reflect.ValueOf(field).Elem(); f.Interface() == value {
+			f.SetZero()
+		}
+	})
+	return &w
+}
+
+// derive calls f for each derived field of c with the value it has by the rules
+// from the values in from.
+func (c *Config) derive(from *Config, f func(field, value any)) {
+	f(&c.Store, sqlitePrefix+filepath.Join(from.Data, "symbolon.db"))
+	f(&c.BaseURL, originOf(from.Listen))
+	for i := range c.Services {
+		s, given := &c.Services[i], &from.Services[i]
+		f(&s.Issuer, from.BaseURL)
+		f(&s.Audience, given.Name)
+		if s.EDI != nil {
+			f(&s.EDI.LegacyLifetime, given.AccessLifetime)
+		}
+	}
+}
+
+// originOf returns the origin of a listen address, or nothing where the address
+// does not say under which name or port it will be reached.
+func originOf(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || unspecified(host) || port == "0" {
+		return ""
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// unspecified reports whether host stands for all addresses of the machine.
+func unspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}

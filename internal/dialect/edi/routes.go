@@ -1,0 +1,85 @@
+package edi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"symbolon/internal/httpio"
+	"symbolon/internal/secret"
+	"symbolon/internal/token"
+)
+
+// Engine is what the wire needs of package token's. Its methods may be called at once
+// from many goroutines, and their errors are those of that package.
+type Engine interface {
+	Tokens
+	// Verify checks a token without a store.
+	Verify(service, text string, kinds ...token.Kind) (token.Claims, error)
+	// CutOff returns until when tokens that name a person are refused; zero means never.
+	CutOff(service, name string) (time.Time, error)
+}
+
+// Tokens are the verbs that give tokens.
+type Tokens interface {
+	// Refresh must not touch a store unless the token's account has changed.
+	Refresh(ctx context.Context, by token.Caller, req token.RefreshRequest) (token.Tokens, error)
+	Exchange(ctx context.Context, service string, key secret.Text) (token.Tokens, error)
+	ExchangeFor(ctx context.Context, service string, key secret.Text, subject string) (token.Tokens, error)
+}
+
+var _ Engine = (*token.Engine)(nil)
+
+// Routes returns the paths of this mount over an engine that knows its Service. Each
+// takes every method, and answers 405 itself.
+func (d *Dialect) Routes(e Engine) []httpio.Route {
+	h := &handlers{Dialect: d, engine: e}
+	routes := []httpio.Route{
+		d.route("token/refresh", http.MethodPost, h.refresh),
+		d.route("token/{edi_id}", http.MethodPost, h.mintFor),
+		d.route("key", http.MethodPost, h.exchange),
+		d.route("ping", http.MethodGet, ping),
+	}
+	if d.dev {
+		routes = append(routes, d.route(whoAmI, http.MethodGet, h.whoami))
+	}
+	return routes
+}
+
+func (d *Dialect) route(path, method string, h httpio.Handler) httpio.Route {
+	return httpio.Route{Pattern: d.prefix + "/v1/" + path, Handle: func(ctx context.Context, r *httpio.Request) httpio.Response {
+		if r.Method != method {
+			resp := detail(http.StatusMethodNotAllowed)
+			resp.Header.Set("Allow", method)
+			return resp
+		}
+		return h(ctx, r)
+	}}
+}
+
+// NotFound answers every other path under the prefix: 307 to the one without a final
+// slash where that is one of ours, else 404.
+func (d *Dialect) NotFound(r *httpio.Request) httpio.Response {
+	path, slash := strings.CutSuffix(r.Path, "/")
+	if !slash || !d.has(path) {
+		return detail(http.StatusNotFound)
+	}
+	to := url.URL{Path: path, RawQuery: r.Query.Encode()}
+	return httpio.Response{Status: http.StatusTemporaryRedirect, Header: http.Header{"Location": {to.String()}}}
+}
+
+// has reports whether a path is one of Routes.
+func (d *Dialect) has(path string) bool {
+	rest, ok := strings.CutPrefix(path, d.prefix+"/v1/")
+	if !ok {
+		return false
+	}
+	id, isToken := strings.CutPrefix(rest, "token/")
+	return rest == "key" || rest == "ping" || d.dev && rest == whoAmI || isToken && id != "" && !strings.Contains(id, "/")
+}
+
+func ping(context.Context, *httpio.Request) httpio.Response {
+	return httpio.Response{Status: http.StatusOK, Header: header("text/plain; charset=utf-8"), Body: []byte("pong")}
+}

@@ -1,0 +1,144 @@
+package httpio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// sendable replaces an answer that net/http would panic on.
+func sendable(resp Response) Response {
+	if resp.Status < 200 || resp.Status > 599 {
+		return Response{Status: http.StatusInternalServerError, Lost: resp.Lost}
+	}
+	return resp
+}
+
+// answer writes resp and reports whether it is known to be lost. A cancelled request
+// is answered all the same: the client may only have closed its sending side.
+func (a *Adapter) answer(w http.ResponseWriter, r *http.Request, id string, resp Response) bool {
+	gone := r.Context().Err() != nil
+	setHeader(w.Header(), id, resp)
+	err := send(w, resp)
+	lost := gone || err != nil
+	if lost && resp.Lost != nil {
+		a.callLost(r, id, resp.Lost)
+	}
+	return lost
+}
+
+func setHeader(h http.Header, id string, resp Response) {
+	h.Set("Cache-Control", "no-store")
+	h["Content-Type"] = nil // present but empty: net/http neither sniffs nor sends it
+	for name, values := range resp.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Request-Id", id)
+	if hasBody(resp.Status) {
+		h.Set("Content-Length", strconv.Itoa(len(resp.Body)))
+	}
+}
+
+// send flushes, because only then does a broken connection show. net/http itself keeps
+// the body of an answer to HEAD back.
+func send(w http.ResponseWriter, resp Response) error {
+	w.WriteHeader(resp.Status)
+	if hasBody(resp.Status) {
+		if _, err := w.Write(resp.Body); err != nil {
+			return fmt.Errorf("writing the answer: %w", err)
+		}
+	}
+	err := http.NewResponseController(w).Flush()
+	if err == nil || errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return fmt.Errorf("flushing the answer: %w", err)
+}
+
+func hasBody(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+func (a *Adapter) callLost(r *http.Request, id string, lost func(context.Context)) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.logPanic(r, id, v)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), lostTimeout)
+	defer cancel()
+	lost(ctx)
+}
+
+// logRequest names the route, never the path or the query: those may hold secrets.
+func (a *Adapter) logRequest(r *http.Request, req *Request, resp Response, lost bool, took time.Duration) {
+	attrs := []slog.Attr{
+		slog.String("method", knownMethod(r.Method)),
+		slog.String("route", r.Pattern),
+		slog.Int("status", resp.Status),
+		slog.Int64("duration_ms", took.Milliseconds()),
+		slog.Int("bytes", len(resp.Body)),
+		slog.String("request_id", req.ID),
+		slog.String("addr", req.Addr.String()),
+	}
+	if lost {
+		attrs = append(attrs, slog.Bool("answer_lost", true))
+	}
+	a.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+}
+
+// logPanic passes http.ErrAbortHandler on and logs any other panic.
+func (a *Adapter) logPanic(r *http.Request, id string, v any) {
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	a.Log.LogAttrs(r.Context(), slog.LevelError, "panic",
+		slog.String("method", knownMethod(r.Method)),
+		slog.String("route", r.Pattern),
+		slog.String("request_id", id),
+		slog.String("panic", panicText(v)),
+		slog.Any("stack", callers()),
+	)
+}
+
+// panicText keeps the text of the runtime's own errors; any other value may quote what
+// a client sent, so only its type is told.
+func panicText(v any) string {
+	if err, ok := v.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("value of type %T", v)
+}
+
+// callers lists functions and lines; unlike debug.Stack it shows no argument.
+func callers() []string {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs[:])])
+	var list []string
+	for {
+		frame, more := frames.Next()
+		list = append(list, frame.Function+":"+strconv.Itoa(frame.Line))
+		if !more {
+			return list
+		}
+	}
+}
+
+// methods are those the log names; anything else is a text of the client's choice.
+var methods = map[string]struct{}{ // :: method →
+	http.MethodGet: {}, http.MethodHead: {}, http.MethodPost: {}, http.MethodPut: {}, http.MethodPatch: {},
+	http.MethodDelete: {}, http.MethodOptions: {}, http.MethodTrace: {}, http.MethodConnect: {},
+}
+
+func knownMethod(method string) string {
+	if _, ok := methods[method]; ok {
+		return method
+	}
+	return "other"
+}

@@ -1,0 +1,137 @@
+package jws
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+)
+
+// Refusals of the constructors.
+var (
+	ErrShortKey = errors.New("HS256 key is shorter than 32 bytes")
+	ErrCurve    = errors.New("ES256 key is not an ECDSA key on the curve P-256")
+)
+
+// MinSecret is the length in bytes that RFC 7518 §3.2 demands of an HS256 key.
+const MinSecret = sha256.Size
+
+// HS256 signs and verifies by HMAC with SHA-256 (RFC 7518 §3.2). Only NewHS256 makes a usable one.
+type HS256 struct {
+	sum func(input []byte) []byte // holds the secret: fmt prints what a pointer leads to, but not what a closure holds
+}
+
+// NewHS256 copies secret into a key; under 32 bytes it is ErrShortKey. That the secret is random is not checked.
+func NewHS256(secret []byte) (*HS256, error) {
+	if len(secret) < MinSecret {
+		return nil, ErrShortKey
+	}
+	own := bytes.Clone(secret)
+	return &HS256{sum: func(input []byte) []byte {
+		mac := hmac.New(sha256.New, own)
+		mac.Write(input)
+		return mac.Sum(nil)
+	}}, nil
+}
+
+// Alg is HS256.
+func (k *HS256) Alg() string { return "HS256" }
+
+// Sign returns the 32 bytes of the MAC; it never fails.
+func (k *HS256) Sign(input []byte) ([]byte, error) { return k.sum(input), nil }
+
+// Check compares in constant time.
+func (k *HS256) Check(input, signature []byte) error {
+	if !hmac.Equal(k.sum(input), signature) {
+		return ErrSignature
+	}
+	return nil
+}
+
+// ES256Public verifies ECDSA signatures on P-256 with SHA-256, r and s as 32 bytes each (RFC 7518 §3.4).
+type ES256Public struct {
+	key *ecdsa.PublicKey
+}
+
+// NewES256Public takes a public key; another curve, or none, is ErrCurve.
+func NewES256Public(key *ecdsa.PublicKey) (*ES256Public, error) {
+	if key == nil || key.Curve != elliptic.P256() {
+		return nil, ErrCurve
+	}
+	if _, err := key.ECDH(); err != nil {
+		return nil, fmt.Errorf("%w: not a point of it", ErrCurve)
+	}
+	return &ES256Public{key: key}, nil
+}
+
+// Alg is ES256.
+func (k *ES256Public) Alg() string { return "ES256" }
+
+// Check demands exactly 64 bytes; zero and over-large r and s do not verify. The twin (r, n-s) does: see Token.LowS.
+func (k *ES256Public) Check(input, signature []byte) error {
+	if len(signature) != 2*coordinate {
+		return ErrSignature
+	}
+	digest := sha256.Sum256(input)
+	r := new(big.Int).SetBytes(signature[:coordinate])
+	s := new(big.Int).SetBytes(signature[coordinate:])
+	if !ecdsa.Verify(k.key, digest[:], r, s) {
+		return ErrSignature
+	}
+	return nil
+}
+
+const coordinate = 32
+
+// ES256 signs what its ES256Public verifies.
+type ES256 struct {
+	*ES256Public
+	sign func(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) // see HS256
+}
+
+// NewES256 takes a signer whose public key is ECDSA on P-256, else ErrCurve. It is called without a source of
+// randomness: *ecdsa.PrivateKey then signs deterministically (RFC 6979), so equal input gives equal tokens.
+func NewES256(signer crypto.Signer) (*ES256, error) {
+	key, ok := signer.Public().(*ecdsa.PublicKey)
+	if !ok {
+		return nil, ErrCurve
+	}
+	public, err := NewES256Public(key)
+	if err != nil {
+		return nil, err
+	}
+	return &ES256{ES256Public: public, sign: signer.Sign}, nil
+}
+
+// halfOrder is half the order of the curve: of the two s that verify with one r, exactly one is not above it.
+var halfOrder = new(big.Int).Rsh(elliptic.P256().Params().N, 1)
+
+// Sign returns the 64 bytes r‖s with the lower s. It fails only when the signer does, or answers what is no ECDSA signature.
+func (k *ES256) Sign(input []byte) ([]byte, error) {
+	digest := sha256.Sum256(input)
+	der, err := k.sign(nil, digest[:], crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("signing with ES256: %w", err)
+	}
+	var sig struct{ R, S *big.Int }
+	rest, err := asn1.Unmarshal(der, &sig)
+	if err != nil || len(rest) > 0 || !fits(sig.R) || !fits(sig.S) {
+		return nil, errors.New("signing with ES256: the signer's answer is no P-256 signature")
+	}
+	if sig.S.Cmp(halfOrder) > 0 {
+		sig.S.Sub(elliptic.P256().Params().N, sig.S)
+	}
+	out := make([]byte, 2*coordinate)
+	sig.R.FillBytes(out[:coordinate])
+	sig.S.FillBytes(out[coordinate:])
+	return out, nil
+}
+
+func fits(n *big.Int) bool { return n.Sign() > 0 && n.BitLen() <= 8*coordinate }

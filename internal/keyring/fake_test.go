@@ -1,0 +1,107 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeStore keeps keys in memory with the guarantees of Store.
+type fakeStore struct {
+	mu   sync.Mutex
+	name string
+	keys []Key
+	fail error // what AddKey and ReplaceKey answer
+}
+
+var _ Store = (*fakeStore)(nil)
+
+func newFake() *fakeStore { return &fakeStore{name: "installation-1"} }
+
+func (f *fakeStore) Keys(context.Context) ([]Key, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.keys), nil
+}
+
+func (f *fakeStore) signing(service string, purpose Purpose) int {
+	return slices.IndexFunc(f.keys, func(k Key) bool {
+		return k.Service == service && k.Purpose == purpose && k.State == StateSigning
+	})
+}
+
+func (f *fakeStore) insert(k Key) Key {
+	k.ID = int64(len(f.keys) + 1)
+	f.keys = append(f.keys, k)
+	return k
+}
+
+func (f *fakeStore) AddKey(_ context.Context, k Key) (Key, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return Key{}, f.fail
+	}
+	if i := f.signing(k.Service, k.Purpose); i >= 0 {
+		return f.keys[i], nil
+	}
+	return f.insert(k), nil
+}
+
+func (f *fakeStore) ReplaceKey(_ context.Context, old int64, until time.Time, k Key) (Key, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return Key{}, f.fail
+	}
+	i := f.signing(k.Service, k.Purpose)
+	if i < 0 {
+		return Key{}, errors.New("nothing to replace")
+	}
+	if f.keys[i].ID != old {
+		return f.keys[i], nil
+	}
+	f.keys[i].State, f.keys[i].SignUntil, f.keys[i].VerifyUntil = StateVerifying, k.CreatedAt, until
+	return f.insert(k), nil
+}
+
+func (f *fakeStore) Installation(context.Context) (string, error) { return f.name, nil }
+
+// edit changes one stored key, as someone with access to the database might.
+func (f *fakeStore) edit(service string, purpose Purpose, change func(*Key)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.keys[f.signing(service, purpose)])
+}
+
+var birth = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func at(t time.Time) func() time.Time { return func() time.Time { return t } }
+
+func testMaster(t *testing.T, fill byte) Master {
+	t.Helper()
+	m, err := NewMaster(slices.Repeat([]byte{fill}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func mustOpen(t *testing.T, store Store, now time.Time, wants ...Want) *Keys {
+	t.Helper()
+	k, err := Open(t.Context(), store, testMaster(t, 1), wants, at(now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+var (
+	samplesAccess  = Want{Service: "samples", Purpose: Access, Alg: ES256}
+	samplesRefresh = Want{Service: "samples", Purpose: Refresh, Alg: HS256}
+	ecologyAccess  = Want{Service: "ecology", Purpose: Access, Alg: ES256}
+	ecologyLegacy  = Want{Service: "ecology", Purpose: Legacy, Alg: RSAMD5}
+)

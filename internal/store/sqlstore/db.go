@@ -1,0 +1,48 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// ErrUnavailable marks every failure of the store itself, as opposed to a verb's own answer; callers say 503 and try again.
+var ErrUnavailable = errors.New("the store is unavailable")
+
+// Tx is what a verb sees: one running transaction. It is valid only until the function it was given to returns,
+// is used by one goroutine, and its rows must be closed before the next statement. Placeholders are $1, $2, ….
+type Tx interface {
+	Exec(query string, args ...any) (sql.Result, error)
+	Query(query string, args ...any) (*sql.Rows, error)
+	QueryRow(query string, args ...any) *sql.Row
+}
+
+// DB is one database engine under the verbs. It guarantees:
+//
+// Write runs fn at most once, inside one transaction, and returns nil only after the COMMIT is durable. An error for
+// which IsRefusal holds rolled back this verb alone and is returned as fn gave it. ctx withdraws a verb that has not begun
+// (its error is wrapped, nothing was done); once fn runs, Write waits for the outcome. Every other error wraps
+// ErrUnavailable and nothing of the verb was done, except where the COMMIT itself failed: then the outcome is unknown.
+// fn may run on another goroutine and must not call Write.
+//
+// Read runs fn over one consistent snapshot in which writing fails; its errors follow the same rule.
+//
+// Lock and Share are the suffixes of a SELECT that lock its rows until the transaction ends (" FOR UPDATE", " FOR SHARE"),
+// empty where the engine has one writer at a time.
+//
+// JumpGrants moves the number counter of the table grants forward by `by`, inside tx, so that numbers lost with a backup
+// are never given out again; by must be positive.
+type DB interface {
+	Write(ctx context.Context, fn func(Tx) error) error
+	Read(ctx context.Context, fn func(Tx) error) error
+	Lock() string
+	Share() string
+	JumpGrants(tx Tx, by int64) error
+}
+
+// IsRefusal reports whether an error in err's chain is a verb's own answer, by having a method Refusal() bool that
+// returns true: its savepoint is rolled back and its batch goes on.
+func IsRefusal(err error) bool {
+	var r interface{ Refusal() bool }
+	return errors.As(err, &r) && r.Refusal()
+}

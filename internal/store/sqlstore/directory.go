@@ -1,0 +1,165 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"symbolon/internal/account"
+	"symbolon/internal/audit"
+)
+
+const selectAccount = `SELECT id, name, type, status, display, email, password_hash <> '', created_at, updated_at FROM accounts`
+
+func scanAccount(s scanner) (a account.Account, err error) {
+	err = s.Scan(&a.ID, &a.Name, &a.Type, &a.Status, &a.Display, &a.Email, &a.HasPassword, instant(&a.CreatedAt), instant(&a.UpdatedAt))
+	return a, err
+}
+
+// readAccount reads an account that is known to be there.
+func readAccount(tx Tx, id int64) (account.Account, error) {
+	a, err := scanAccount(tx.QueryRow(selectAccount+` WHERE id = $1`, id))
+	if err != nil {
+		return account.Account{}, fmt.Errorf("reading account: %w", err)
+	}
+	if err := fill(tx, &a); err != nil {
+		return account.Account{}, err
+	}
+	return a, nil
+}
+
+// fill reads what hangs on an account.
+func fill(tx Tx, a *account.Account) (err error) {
+	a.Identities, err = collect(tx, func(s scanner) (i account.Identity, err error) {
+		err = s.Scan(&i.Provider, &i.Subject, &i.Name, &i.Email, instant(&i.LinkedAt))
+		return i, err
+	}, `SELECT provider, subject, name, email, linked_at FROM identities WHERE account_id = $1
+		ORDER BY linked_at, provider, subject`, a.ID)
+	if err != nil {
+		return fmt.Errorf("reading identities: %w", err)
+	}
+	a.Groups, err = collect(tx, value[string], `SELECT g.name FROM members m JOIN account_groups g ON g.id = m.group_id
+		WHERE m.account_id = $1 ORDER BY g.name_key`, a.ID)
+	if err != nil {
+		return fmt.Errorf("reading groups: %w", err)
+	}
+	if a.Subjects, err = pairs(tx, `SELECT service, subject FROM subjects WHERE account_id = $1`, a.ID); err != nil {
+		return fmt.Errorf("reading subjects: %w", err)
+	}
+	if a.Attrs, err = pairs(tx, `SELECT key, value FROM attrs WHERE account_id = $1`, a.ID); err != nil {
+		return fmt.Errorf("reading attributes: %w", err)
+	}
+	return nil
+}
+
+// pairs reads two columns as a map.
+func pairs(tx Tx, query string, id int64) (map[string]string, error) {
+	m := map[string]string{}
+	err := each(tx, func(s scanner) error {
+		var key, val string
+		err := s.Scan(&key, &val)
+		m[key] = val
+		return err
+	}, query, id)
+	return m, err
+}
+
+// Account returns an active or disabled account by its sign-in name.
+func (s *Store) Account(ctx context.Context, name string) (a account.Account, err error) {
+	err = s.read(ctx, "reading account", func(tx Tx) error {
+		id, err := value[int64](tx.QueryRow(`SELECT id FROM accounts WHERE name_key = $1 AND status <> 'deleted'`, account.Key(name)))
+		if errors.Is(err, sql.ErrNoRows) {
+			return noAccount(name)
+		}
+		if err != nil {
+			return err
+		}
+		a, err = readAccount(tx, id)
+		return err
+	})
+	return a, err
+}
+
+// Accounts returns the accounts a filter matches, by name; deleted ones only where the filter asks for them.
+func (s *Store) Accounts(ctx context.Context, f account.Filter) (all []account.Account, err error) {
+	var w where
+	if f.Group != "" {
+		w.and(`id IN (SELECT m.account_id FROM members m JOIN account_groups g ON g.id = m.group_id WHERE g.name_key = ?)`,
+			account.Key(f.Group))
+	}
+	if f.Type != "" {
+		w.and("type = ?", f.Type)
+	}
+	if f.Status != "" {
+		w.and("status = ?", f.Status)
+	} else {
+		w.and("status <> 'deleted'")
+	}
+	if f.Prefix != "" {
+		from := account.Key(f.Prefix)
+		w.and("name_key >= ? AND name_key < ?", from, from+"\x7f") // names are ASCII and end before it
+	}
+	query := selectAccount + w.suffix("name_key", f.Limit)
+	err = s.read(ctx, "listing accounts", func(tx Tx) (err error) {
+		if all, err = collect(tx, scanAccount, query, w.args...); err != nil {
+			return err
+		}
+		for i := range all {
+			if err := fill(tx, &all[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Password returns the number and password hash of an active account that has one.
+func (s *Store) Password(ctx context.Context, name string) (id int64, hash string, err error) {
+	err = s.read(ctx, "reading password", func(tx Tx) error {
+		err := tx.QueryRow(`SELECT id, password_hash FROM accounts
+			WHERE name_key = $1 AND status = 'active' AND password_hash <> ''`, account.Key(name)).Scan(&id, &hash)
+		if errors.Is(err, sql.ErrNoRows) {
+			return account.ErrNotFound
+		}
+		return err
+	})
+	return id, hash, err
+}
+
+// Attempts returns the failures in a row under key.
+func (s *Store) Attempts(ctx context.Context, key string, now time.Time, window time.Duration) (failures int, last time.Time, err error) {
+	err = s.read(ctx, "reading failed sign-ins", func(tx Tx) error {
+		err := tx.QueryRow(`SELECT failures, last_at FROM attempts WHERE key = $1 AND last_at >= $2`,
+			key, millis(now.Add(-window))).Scan(&failures, instant(&last))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return failures, last, err
+}
+
+// Failed notes one more failure under key.
+func (s *Store) Failed(ctx context.Context, by account.By, key string, id int64, now time.Time, window time.Duration) error {
+	return s.write(ctx, "noting failed sign-in", caller(by), now, func(v *verb) error {
+		const add = `INSERT INTO attempts (key, failures, first_at, last_at) VALUES ($1, 1, $2, $2)
+			ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at,
+				failures = CASE WHEN attempts.last_at < $3 THEN 1 ELSE attempts.failures + 1 END,
+				first_at = CASE WHEN attempts.last_at < $3 THEN excluded.first_at ELSE attempts.first_at END`
+		if _, err := v.Exec(add, key, millis(v.now), millis(v.now.Add(-window))); err != nil {
+			return err
+		}
+		return v.note(audit.SignInFailed, audit.Event{Account: id})
+	})
+}
+
+// Succeeded forgets the failures under key.
+func (s *Store) Succeeded(ctx context.Context, key string) error {
+	return s.db.Write(ctx, func(tx Tx) error {
+		_, err := tx.Exec(`DELETE FROM attempts WHERE key = $1`, key)
+		return err
+	})
+}

@@ -1,0 +1,61 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"symbolon/internal/audit"
+	"symbolon/internal/token"
+)
+
+// epochJump is how many grant numbers a new epoch leaves out: more than can have been given between backup and restore.
+const epochJump = 1 << 32
+
+// NewEpoch begins another history after a restore: numbers given out since the backup are never given again, and every
+// token issued before now is refused. It returns the feed's new position.
+func (s *Store) NewEpoch(ctx context.Context, by token.Caller, now time.Time) (token.Position, error) {
+	var p token.Position
+	err := s.write(ctx, "beginning epoch", by, now, func(v *verb) (err error) {
+		if p, err = readPosition(v); err != nil {
+			return fmt.Errorf("reading epoch: %w", err)
+		}
+		if _, err := v.Exec(upsertMeta, "epoch", strconv.FormatInt(p.Epoch+1, 10)); err != nil {
+			return fmt.Errorf("storing epoch: %w", err)
+		}
+		if err := v.store.db.JumpGrants(v, epochJump); err != nil {
+			return fmt.Errorf("jumping grant numbers: %w", err)
+		}
+		if err := v.setNotBefore("", v.now); err != nil {
+			return err
+		}
+		if err := v.note(audit.EpochBegun, audit.Event{Detail: fmt.Sprintf("epoch %d", p.Epoch+1)}); err != nil {
+			return err
+		}
+		if err := v.publish(); err != nil {
+			return err
+		}
+		p, err = readPosition(v)
+		return err
+	})
+	if err != nil {
+		return token.Position{}, err
+	}
+	return p, nil
+}
+
+// setNotBefore refuses a service's tokens ("" for all) issued before at. It moves only forward.
+func (v *verb) setNotBefore(service string, at time.Time) error {
+	const raise = `INSERT INTO not_before (service, at) VALUES ($1, $2)
+		ON CONFLICT (service) DO UPDATE SET at = excluded.at WHERE not_before.at < excluded.at`
+	res, err := v.Exec(raise, service, millis(at))
+	if err != nil {
+		return fmt.Errorf("setting not_before: %w", err)
+	}
+	moved, err := res.RowsAffected()
+	if err == nil && moved > 0 {
+		v.feed = append(v.feed, token.Entry{Kind: token.EntryNotBefore, Service: service, At: at})
+	}
+	return err
+}

@@ -1,0 +1,90 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+
+	"symbolon/internal/token"
+)
+
+// Load gives every entry still in force, without numbers, and the position at which they stand. Cut-offs that look past
+// their need are given too: only the purge decides that.
+func (s *Store) Load(ctx context.Context, do func(token.Entry)) (token.Position, error) {
+	var p token.Position
+	err := s.read(ctx, "loading feed", func(tx Tx) (err error) {
+		if p, err = readPosition(tx); err != nil {
+			return err
+		}
+		for _, l := range loads {
+			if err := each(tx, func(row scanner) error {
+				e, err := scanEntry(row)
+				do(e)
+				return err
+			}, l); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return p, err
+}
+
+// What is in force, each in the columns of the feed. The first two read an index alone, but for the time.
+var loads = []string{
+	`SELECT 0, 0, 'grant', id, '', '', NULL FROM grants WHERE revoked_at IS NOT NULL ORDER BY id`,
+	`SELECT 0, stale_at, 'stale', id, '', '', NULL FROM grants WHERE stale_at IS NOT NULL ORDER BY id`,
+	`SELECT 0, at, 'cutoff', 0, service, name, until FROM cutoffs`,
+	`SELECT 0, at, 'not_before', 0, service, '', NULL FROM not_before`,
+}
+
+func scanEntry(s scanner) (e token.Entry, err error) {
+	err = s.Scan(&e.Seq, instant(&e.At), &e.Kind, &e.Grant, &e.Service, &e.Name, instant(&e.Until))
+	return e, err
+}
+
+func readPosition(tx Tx) (p token.Position, err error) {
+	err = tx.QueryRow(`SELECT seq, (SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'epoch') FROM feed_head`).Scan(&p.Seq, &p.Epoch)
+	return p, err
+}
+
+const selectSince = `SELECT seq, at, kind, grant_id, service, name, until FROM feed WHERE seq > $1 ORDER BY seq LIMIT $2`
+
+// Since gives the entries after seq in order; see token.Feed. Where the next one has been purged already it gives none
+// and the zero Position, whose epoch no store has: what follows must load again. Limit 0 means 1000.
+func (s *Store) Since(ctx context.Context, seq int64, limit int) (entries []token.Entry, p token.Position, err error) {
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	err = s.read(ctx, "following feed", func(tx Tx) (err error) {
+		if p, err = readPosition(tx); err != nil {
+			return err
+		}
+		entries, err = collect(tx, scanEntry, selectSince, seq, limit)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, token.Position{}, err
+	case len(entries) == 0 && p.Seq <= seq:
+		return nil, p, nil
+	case len(entries) == 0 || entries[0].Seq != seq+1:
+		return nil, token.Position{}, nil
+	}
+	p.Seq = entries[len(entries)-1].Seq
+	return entries, p, nil
+}
+
+// Changed reports whether another process may have committed since the last call; true where the engine cannot tell.
+func (s *Store) Changed(ctx context.Context) (bool, error) {
+	db, ok := s.db.(interface {
+		Changed(context.Context) (bool, error)
+	})
+	if !ok {
+		return true, nil
+	}
+	changed, err := db.Changed(ctx)
+	if err != nil {
+		return true, fmt.Errorf("watching for changes: %w", err)
+	}
+	return changed, nil
+}

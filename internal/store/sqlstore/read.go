@@ -1,0 +1,131 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"symbolon/internal/audit"
+	"symbolon/internal/token"
+)
+
+const defaultLimit = 1000 // rows of a list whose caller names no limit
+
+const selectGrant = `SELECT ` + grantColumns + ` FROM grants WHERE id = $1`
+
+// grant reads a grant that is known to be there.
+func (v *verb) grant(id int64) (token.Grant, error) {
+	g, err := scanGrant(v.QueryRow(selectGrant, id))
+	if err != nil {
+		return g, fmt.Errorf("reading grant: %w", err)
+	}
+	return g, nil
+}
+
+// Grant returns one grant, live or not; NotFound without one.
+func (s *Store) Grant(ctx context.Context, id int64) (token.Grant, error) {
+	return s.oneGrant(ctx, "there is no such grant", selectGrant, id)
+}
+
+// KeyBySecret returns the API key with the SHA-256 of a secret, live or not; NotFound without one. Service keys are not found here.
+func (s *Store) KeyBySecret(ctx context.Context, hash [32]byte) (token.Grant, error) {
+	return s.oneGrant(ctx, "there is no such API key",
+		`SELECT `+grantColumns+` FROM grants WHERE secret_hash = $1 AND kind = 'apikey'`, hash[:])
+}
+
+func (s *Store) oneGrant(ctx context.Context, none, query string, arg any) (g token.Grant, err error) {
+	err = s.read(ctx, "reading grant", func(tx Tx) (err error) {
+		g, err = scanGrant(tx.QueryRow(query, arg))
+		if errors.Is(err, sql.ErrNoRows) {
+			return token.Refuse(token.NotFound, "%s", none)
+		}
+		return err
+	})
+	return g, err
+}
+
+// where collects conditions; only constant text goes into the SQL, values become parameters.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+// and adds a condition in which each ? stands for one of the values.
+func (w *where) and(condition string, values ...any) {
+	for _, x := range values {
+		w.args = append(w.args, x)
+		condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(w.args)), 1)
+	}
+	w.conditions = append(w.conditions, condition)
+}
+
+// suffix returns the WHERE clause, the order and the limit.
+func (w *where) suffix(order string, limit int) string {
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	w.args = append(w.args, limit)
+	clause := ""
+	if len(w.conditions) > 0 {
+		clause = " WHERE " + strings.Join(w.conditions, " AND ")
+	}
+	return fmt.Sprintf("%s ORDER BY %s LIMIT $%d", clause, order, len(w.args))
+}
+
+// List returns the grants a filter matches, newest first.
+func (s *Store) List(ctx context.Context, f token.Filter) (all []token.Grant, err error) {
+	var w where
+	if f.Account != 0 {
+		w.and("account_id = ?", f.Account)
+	}
+	if f.Service != "" {
+		w.and("service = ?", f.Service)
+	}
+	if len(f.Kinds) > 0 {
+		marks, kinds := "?", []any{string(f.Kinds[0])}
+		for _, k := range f.Kinds[1:] {
+			marks, kinds = marks+", ?", append(kinds, string(k))
+		}
+		w.and("kind IN ("+marks+")", kinds...)
+	}
+	if f.Live {
+		w.and("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)", millis(f.Now))
+	}
+	query := `SELECT ` + grantColumns + ` FROM grants` + w.suffix("id DESC", f.Limit)
+	err = s.read(ctx, "listing grants", func(tx Tx) (err error) {
+		all, err = collect(tx, scanGrant, query, w.args...)
+		return err
+	})
+	return all, err
+}
+
+// AuditFilter selects audit lines; zero fields select everything. Limit 0 means 1000.
+type AuditFilter struct {
+	Account int64
+	Grant   int64
+	Limit   int
+}
+
+// Audit returns the lines a filter matches, newest first.
+func (s *Store) Audit(ctx context.Context, f AuditFilter) (all []audit.Event, err error) {
+	var w where
+	if f.Account != 0 {
+		w.and("account_id = ?", f.Account)
+	}
+	if f.Grant != 0 {
+		w.and("grant_id = ?", f.Grant)
+	}
+	query := `SELECT at, kind, actor, account_id, grant_id, service, addr, agent, detail FROM audit` + w.suffix("id DESC", f.Limit)
+	err = s.read(ctx, "reading audit", func(tx Tx) (err error) {
+		all, err = collect(tx, scanEvent, query, w.args...)
+		return err
+	})
+	return all, err
+}
+
+func scanEvent(s scanner) (e audit.Event, err error) {
+	err = s.Scan(instant(&e.At), &e.Kind, &e.Actor, &e.Account, &e.Grant, &e.Service, &e.Addr, &e.Agent, &e.Detail)
+	return e, err
+}

@@ -1,0 +1,197 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/subtle"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"symbolon/internal/audit"
+	"symbolon/internal/token"
+)
+
+const (
+	lostKept   = 24 * time.Hour // how long a lost answer is given again
+	quietAudit = time.Minute    // between two lines of one kind on one grant
+)
+
+// One statement decides and moves. The end is never past the cap; dead_at never moves back, since tokens of an earlier
+// rotation may have been given longer lives.
+const rotateGrant = `UPDATE grants SET generation = generation + 1, rotated_at = $5, answer_lost = 0, retry_key = $7,
+		expires_at = CASE WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END,
+		dead_at = CASE WHEN dead_at IS NULL OR dead_at > $6 THEN dead_at WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END
+	WHERE id = $1 AND nonce = $2 AND generation = $3 AND service = $4 AND kind IN ('pair', 'session')
+		AND revoked_at IS NULL AND expires_at > $5
+	RETURNING ` + grantColumns
+
+// Rotate moves a grant to its next generation, or decides what the presented token means; see token.Grants.
+func (s *Store) Rotate(ctx context.Context, rv token.RotateVerb) (token.Rotated, error) {
+	var out token.Rotated
+	err := s.write(ctx, "rotating grant", rv.By, rv.Now, func(v *verb) error {
+		if err := v.admitCurrent(rv); err != nil {
+			return err
+		}
+		end := v.now.Truncate(time.Second).Add(rv.Lifetime)
+		g, err := scanGrant(v.QueryRow(rotateGrant, rv.Grant, rv.Nonce, rv.Generation, rv.Service, millis(v.now), millis(end), rv.RetryKey))
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return v.explain(rv, &out)
+		case err != nil:
+			return fmt.Errorf("moving to next generation: %w", err)
+		}
+		out = token.Rotated{Outcome: token.RotatedNow, Grant: g}
+		return nil
+	})
+	if err != nil {
+		return token.Rotated{}, err
+	}
+	return out, nil
+}
+
+const selectCurrent = `SELECT account_id FROM grants WHERE id = $1 AND nonce = $2 AND generation = $3 AND service = $4 AND revoked_at IS NULL`
+
+// admitCurrent asks a restricted service about the account when the presented token is the present one.
+func (v *verb) admitCurrent(rv token.RotateVerb) error {
+	svc := v.store.service(rv.Service)
+	if svc == nil || len(svc.Types)+len(svc.Groups) == 0 && svc.RequireIdentity == "" {
+		return nil
+	}
+	id, err := value[int64](v.QueryRow(selectCurrent, rv.Grant, rv.Nonce, rv.Generation, rv.Service))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading account of grant: %w", err)
+	}
+	return v.admit(svc, id)
+}
+
+func (v *verb) admit(svc *token.Service, account int64) error {
+	sub, err := readSubject(v, svc.Name, account)
+	if err != nil {
+		return err
+	}
+	return svc.Admit(sub)
+}
+
+// explain says why the presented token moved nothing, and ends the grant of one that was used up before.
+func (v *verb) explain(rv token.RotateVerb, out *token.Rotated) error {
+	r, err := v.lockGrant(rv.Grant)
+	if token.CodeOf(err) == token.NotFound {
+		out.Outcome = token.RotateNotFound
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if out.Outcome, err = v.decide(r, rv); err != nil || out.Outcome == token.RotateNotFound {
+		return err
+	}
+	out.Grant = r.Grant
+	switch out.Outcome {
+	case token.RotatedNow:
+		return fmt.Errorf("grant %d is current and did not move", rv.Grant)
+	case token.RotatedSame:
+		if svc := v.store.service(rv.Service); svc != nil {
+			if err := v.admit(svc, r.Account); err != nil {
+				return err
+			}
+		}
+	case token.RotateReused:
+		if out.Ended, err = v.endOne(r.Grant, "reused", audit.RefreshReused); err != nil {
+			return err
+		}
+		out.Grant, err = v.grant(r.ID)
+		return err
+	}
+	return v.noteQuietly(out.Outcome, r.Grant, rv)
+}
+
+// decide compares a presented refresh token with the row. RotatedNow means that it is the present one; nothing is changed.
+func (v *verb) decide(r row, rv token.RotateVerb) (token.Outcome, error) {
+	switch {
+	case r.Nonce != rv.Nonce || r.Service != rv.Service || r.Kind != token.Pair && r.Kind != token.Session:
+		return token.RotateNotFound, nil
+	case !r.RevokedAt.IsZero():
+		return token.RotateRevoked, nil
+	case rv.Generation > r.Generation:
+		return token.RotateAhead, nil
+	case !r.Live(v.now):
+		return token.RotateExpired, nil
+	case rv.Generation == r.Generation:
+		return token.RotatedNow, nil
+	case rv.Generation < r.Generation-1:
+		return token.RotateReused, nil
+	}
+	return v.decidePredecessor(r, rv)
+}
+
+// decidePredecessor judges the token before the present one. Its age counts from the rotation and not from the last
+// replay, so the window never slides; a clock that went back leaves it inside.
+func (v *verb) decidePredecessor(r row, rv token.RotateVerb) (token.Outcome, error) {
+	age := v.now.Sub(r.RotatedAt)
+	lost, err := v.answerLost(r, rv.Window)
+	switch {
+	case err != nil:
+		return "", err
+	case lost && age <= lostKept:
+		return token.RotatedSame, nil
+	case age > rv.Window:
+		return token.RotateReused, nil
+	case rv.Replay == token.SameReplay:
+		return token.RotatedSame, nil
+	case len(rv.RetryKey) > 0 && subtle.ConstantTimeCompare(rv.RetryKey, r.retry) == 1:
+		return token.RotatedSame, nil
+	}
+	return token.RotateRaced, nil
+}
+
+// A run's last sign of life is a little older than its crash: what it rotated since, and just before, was perhaps not answered.
+const selectCrash = `SELECT EXISTS (SELECT 1 FROM runs WHERE crashed_at IS NOT NULL AND alive_at - $2 <= $1 AND crashed_at >= $1)`
+
+// answerLost reports whether the answer with the grant's present generation is known to have been lost.
+func (v *verb) answerLost(r row, window time.Duration) (bool, error) {
+	if r.lost {
+		return true, nil
+	}
+	lost, err := value[bool](v.QueryRow(selectCrash, millis(r.RotatedAt), window.Milliseconds()))
+	if err != nil {
+		return false, fmt.Errorf("looking for a crash: %w", err)
+	}
+	return lost, nil
+}
+
+// :: outcome → the audit line of a rotation that changed nothing
+var quietKinds = map[token.Outcome]audit.Kind{
+	token.RotatedSame:   audit.RefreshReplayed,
+	token.RotateRaced:   audit.RefreshRaced,
+	token.RotateAhead:   audit.StoreWentBack,
+	token.RotateRevoked: audit.RefreshRefused,
+	token.RotateExpired: audit.RefreshRefused,
+}
+
+const selectRecent = `SELECT EXISTS (SELECT 1 FROM audit WHERE grant_id = $1 AND at > $2 AND at <= $3 AND kind = $4)`
+
+// noteQuietly writes at most one line a minute of one kind on one grant, so that a client in a loop fills no table.
+func (v *verb) noteQuietly(outcome token.Outcome, g token.Grant, rv token.RotateVerb) error {
+	kind := quietKinds[outcome]
+	recent, err := value[bool](v.QueryRow(selectRecent, g.ID, millis(v.now.Add(-quietAudit)), millis(v.now), string(kind)))
+	if err != nil {
+		return fmt.Errorf("reading audit: %w", err)
+	}
+	if recent {
+		return nil
+	}
+	return v.note(kind, audit.Event{Account: g.Account, Grant: g.ID, Service: g.Service,
+		Detail: fmt.Sprintf("%s: generation %d presented, %d is the present one", outcome, rv.Generation, g.Generation)})
+}
+
+// AnswerLost notes that the answer with this generation did not arrive; nothing happens if the grant has moved on.
+func (s *Store) AnswerLost(ctx context.Context, grant, generation int64) error {
+	return s.write(ctx, "noting lost answer", token.Caller{}, s.now(), func(v *verb) error {
+		_, err := v.Exec(`UPDATE grants SET answer_lost = 1 WHERE id = $1 AND generation = $2`, grant, generation)
+		return err
+	})
+}

@@ -1,0 +1,31 @@
+package sqlstore_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"symbolon/internal/store/sqlite"
+	"symbolon/internal/store/sqlstore"
+	"symbolon/internal/store/storetest"
+)
+
+type sqliteStore struct {
+	*sqlstore.Store
+	db *sqlite.DB
+}
+
+func (s sqliteStore) Close() error { return s.db.Close() }
+
+func TestSQLite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, o storetest.Options) storetest.Store {
+		t.Helper()
+		db, err := sqlite.Open(context.Background(), sqlite.Options{
+			Path: filepath.Join(o.Dir, "symbolon.db"), Migrations: sqlstore.SQLite(), Fault: o.Fault,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sqliteStore{sqlstore.New(db, o.Services, o.Now), db}
+	})
+}

@@ -1,0 +1,115 @@
+// Package sqlstore is the store's verbs, in one set of SQL over any engine that
+// is a DB. It keeps what token, account and keyring each ask of their Store.
+//
+// Every verb is one function given to DB.Write: it reads what it decides on,
+// changes rows, writes the audit lines and, last, the feed entries. Locks are
+// taken in one order: account row, grants by ascending number, feed head.
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"symbolon/internal/account"
+	"symbolon/internal/audit"
+	"symbolon/internal/keyring"
+	"symbolon/internal/token"
+)
+
+var (
+	_ token.Store   = (*Store)(nil)
+	_ account.Store = (*Store)(nil)
+	_ keyring.Store = (*Store)(nil)
+)
+
+// Store is the verbs over one database. Its methods may be called from any goroutine.
+type Store struct {
+	db       DB
+	services []*token.Service
+	now      func() time.Time
+}
+
+// New returns the verbs over db, for the services given, which it only reads. now serves the few verbs that are not told the time.
+func New(db DB, services []*token.Service, now func() time.Time) *Store {
+	return &Store{db: db, services: services, now: now}
+}
+
+// service returns nil for a name that is not configured.
+func (s *Store) service(name string) *token.Service {
+	for _, svc := range s.services {
+		if svc.Name == name {
+			return svc
+		}
+	}
+	return nil
+}
+
+// verb is one running transition: the transaction, who asked, and what goes to the feed at its end.
+type verb struct {
+	Tx
+	store *Store
+	by    token.Caller
+	now   time.Time
+	feed  []token.Entry
+}
+
+// write runs fn as one verb; doing says, as a gerund, what failed. The verb's time is rounded to what is stored, so that
+// it compares with stored times as it will when it is read again.
+func (s *Store) write(ctx context.Context, doing string, by token.Caller, now time.Time, fn func(*verb) error) error {
+	now = time.UnixMilli(millis(now)).UTC()
+	err := s.db.Write(ctx, func(tx Tx) error {
+		v := &verb{Tx: tx, store: s, by: by, now: now}
+		if err := fn(v); err != nil {
+			return err
+		}
+		return v.publish()
+	})
+	return wrap(doing, err)
+}
+
+// read runs fn over one snapshot.
+func (s *Store) read(ctx context.Context, doing string, fn func(Tx) error) error {
+	return wrap(doing, s.db.Read(ctx, fn))
+}
+
+// wrap leaves a verb's own answer as it is.
+func wrap(doing string, err error) error {
+	if err == nil || IsRefusal(err) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+const insertAudit = `INSERT INTO audit (at, kind, actor, account_id, grant_id, service, addr, agent, detail)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+
+// note writes one audit line of the verb's caller and time.
+func (v *verb) note(kind audit.Kind, e audit.Event) error {
+	_, err := v.Exec(insertAudit, millis(v.now), string(kind), v.by.Actor, e.Account, e.Grant, e.Service,
+		v.by.Addr, v.by.Agent, e.Detail)
+	if err != nil {
+		return fmt.Errorf("writing audit line: %w", err)
+	}
+	return nil
+}
+
+const (
+	nextSeq    = `UPDATE feed_head SET seq = seq + 1 RETURNING seq`
+	insertFeed = `INSERT INTO feed (seq, at, kind, grant_id, service, name, until) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+)
+
+// publish appends the verb's entries. The counter is the last lock a verb takes, so entries become visible in order and without holes.
+func (v *verb) publish() error {
+	for _, e := range v.feed {
+		var seq int64
+		if err := v.QueryRow(nextSeq).Scan(&seq); err != nil {
+			return fmt.Errorf("counting feed entry: %w", err)
+		}
+		if _, err := v.Exec(insertFeed, seq, millis(e.At), string(e.Kind), e.Grant, e.Service, e.Name, orNull(e.Until)); err != nil {
+			return fmt.Errorf("appending feed entry: %w", err)
+		}
+	}
+	v.feed = nil
+	return nil
+}

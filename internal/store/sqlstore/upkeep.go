@@ -1,0 +1,153 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"symbolon/internal/token"
+)
+
+const (
+	purgeMargin  = 24 * time.Hour // kept after nothing can be valid any more
+	feedKept     = 7 * 24 * time.Hour
+	attemptsKept = 24 * time.Hour
+	runsKept     = 2 * 24 * time.Hour
+	crashSlack   = time.Minute // a run's last sign of life is younger than this when it crashes
+)
+
+const touchGrant = `UPDATE grants SET use_count = use_count + $3,
+	last_used_at = CASE WHEN last_used_at > $2 THEN last_used_at ELSE $2 END WHERE id = $1`
+
+// Touch adds uses to grants; those that are gone are passed over.
+func (s *Store) Touch(ctx context.Context, uses []token.Use) error {
+	if len(uses) == 0 {
+		return nil
+	}
+	return s.write(ctx, "noting uses", token.Caller{}, s.now(), func(v *verb) error {
+		for _, u := range uses {
+			if _, err := v.Exec(touchGrant, u.Grant, millis(u.At), u.Count); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+const (
+	selectBatch = `SELECT COUNT(*), COALESCE(MAX(id), 0) FROM (SELECT id FROM grants WHERE id > $1 ORDER BY id LIMIT $2) AS batch`
+	purgeGrants = `DELETE FROM grants WHERE id > $1 AND id <= $2 AND dead_at < $3`
+)
+
+// Purge removes grants nothing of which can be valid, a batch at a time; see token.Upkeep. removed counts grants alone.
+// A grant whose last instant is not known stays for ever. With cursor 0 it also trims the other tables by a batch each.
+func (s *Store) Purge(ctx context.Context, pv token.PurgeVerb) (next int64, removed int, err error) {
+	err = s.write(ctx, "purging", token.Caller{}, pv.Now, func(v *verb) error {
+		if pv.Cursor == 0 {
+			if err := v.trim(pv); err != nil {
+				return err
+			}
+		}
+		var count int
+		if err := v.QueryRow(selectBatch, pv.Cursor, pv.Batch).Scan(&count, &next); err != nil {
+			return fmt.Errorf("reading next batch: %w", err)
+		}
+		res, err := v.Exec(purgeGrants, pv.Cursor, next, millis(pv.Now.Add(-purgeMargin)))
+		if err != nil {
+			return fmt.Errorf("removing grants: %w", err)
+		}
+		gone, err := res.RowsAffected()
+		removed = int(gone)
+		if count < pv.Batch {
+			next = 0
+		}
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return next, removed, nil
+}
+
+// trim removes a batch of old rows from each of the tables that grow with time.
+func (v *verb) trim(pv token.PurgeVerb) error {
+	for _, t := range []struct {
+		statement string
+		keep      time.Duration
+	}{
+		{`DELETE FROM feed WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM feed ORDER BY seq LIMIT $2) AS oldest WHERE at < $1)`, feedKept},
+		{`DELETE FROM cutoffs WHERE until < $1 AND (service, name) IN (SELECT service, name FROM cutoffs WHERE until < $1 LIMIT $2)`, purgeMargin},
+		{`DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)`, pv.AuditKeep},
+		{`DELETE FROM attempts WHERE key IN (SELECT key FROM attempts WHERE last_at < $1 LIMIT $2)`, attemptsKept},
+		{`DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
+	} {
+		if _, err := v.Exec(t.statement, millis(pv.Now.Add(-t.keep)), pv.Batch); err != nil {
+			return fmt.Errorf("removing old rows: %w", err)
+		}
+	}
+	return nil
+}
+
+// Start marks runs that never ended as crashed, from a minute after their last sign of life at the latest whatever the
+// clock says now, and returns the number of the new one and the highest time stored before, zero at the very first start.
+func (s *Store) Start(ctx context.Context, now time.Time) (run int64, high time.Time, err error) {
+	err = s.write(ctx, "starting run", token.Caller{}, now, func(v *verb) (err error) {
+		const markCrashed = `UPDATE runs SET crashed_at = CASE WHEN alive_at + $2 > $1 THEN alive_at + $2 ELSE $1 END
+			WHERE ended_at IS NULL AND crashed_at IS NULL`
+		if _, err := v.Exec(markCrashed, millis(v.now), crashSlack.Milliseconds()); err != nil {
+			return fmt.Errorf("marking crashed runs: %w", err)
+		}
+		if high, err = v.raiseHighWater(); err != nil {
+			return err
+		}
+		run, err = value[int64](v.QueryRow(`INSERT INTO runs (started_at, alive_at) VALUES ($1, $1) RETURNING id`, millis(v.now)))
+		return err
+	})
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return run, high, nil
+}
+
+// Alive notes that the run lives at now; final ends it in good order.
+func (s *Store) Alive(ctx context.Context, run int64, now time.Time, final bool) error {
+	return s.write(ctx, "noting run", token.Caller{}, now, func(v *verb) error {
+		var ended any
+		if final {
+			ended = millis(v.now)
+		}
+		const noteRun = `UPDATE runs SET alive_at = CASE WHEN alive_at > $2 THEN alive_at ELSE $2 END, ended_at = $3 WHERE id = $1`
+		if _, err := v.Exec(noteRun, run, millis(v.now), ended); err != nil {
+			return err
+		}
+		_, err := v.raiseHighWater()
+		return err
+	})
+}
+
+const upsertMeta = `INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`
+
+// raiseHighWater stores the verb's time if it is the highest, and returns the highest before.
+func (v *verb) raiseHighWater() (high time.Time, err error) {
+	text, err := value[string](v.QueryRow(`SELECT value FROM meta WHERE key = 'high_water'` + v.store.db.Lock()))
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return high, fmt.Errorf("reading highest time: %w", err)
+	}
+	if err == nil {
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return high, fmt.Errorf("reading highest time: %w", err)
+		}
+		high = time.UnixMilli(ms).UTC()
+	}
+	if !v.now.After(high) {
+		return high, nil
+	}
+	if _, err := v.Exec(upsertMeta, "high_water", strconv.FormatInt(millis(v.now), 10)); err != nil {
+		return high, fmt.Errorf("storing highest time: %w", err)
+	}
+	return high, nil
+}

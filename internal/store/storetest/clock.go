@@ -1,0 +1,131 @@
+package storetest
+
+import (
+	"time"
+
+	"symbolon/internal/account"
+	"symbolon/internal/token"
+)
+
+var clockTests = map[string]func(*kit){
+	"ClockBackRevivesNothing":  clockBackRevivesNothing,
+	"ClockBackSparesReplays":   clockBackSparesReplays,
+	"ClockForwardAndBack":      clockForwardAndBack,
+	"ClockHighestNeverFalls":   clockHighestNeverFalls,
+	"EpochJumps":               epochJumps,
+	"EpochMovesOnlyForward":    epochMovesOnlyForward,
+	"ClockForwardRevokesAll":   clockForwardRevokesAll,
+	"ClockBackEndsBelongToRow": clockBackEnds,
+}
+
+func clockBackRevivesNothing(k *kit) {
+	ada := k.person("ada")
+	revoked, rotated := k.issue(token.Pair, "samples", ada), k.issue(token.Pair, "samples", ada)
+	k.revoke(token.RevokeVerb{Grant: revoked.ID})
+	k.rotate(rotated, 0, token.RotatedNow)
+	k.rotate(rotated, 1, token.RotatedNow)
+	k.pass(-time.Hour)
+	k.reopen()
+	k.rotate(revoked, 0, token.RotateRevoked)
+	equal(k, "state", k.grant(revoked.ID).State(k.now()), "revoked")
+	k.rotate(rotated, 0, token.RotateReused) // an ancestor stays one
+}
+
+func clockBackSparesReplays(k *kit) {
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	k.rotate(g, 0, token.RotatedNow)
+	k.pass(-time.Hour)
+	k.rotate(g, 0, token.RotateRaced)
+	equal(k, "generation", k.rotate(g, 1, token.RotatedNow).Grant.Generation, 2)
+	k.rotate(g, 1, token.RotateRaced)
+}
+
+func clockForwardAndBack(k *kit) {
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	k.pass(10 * 365 * day)
+	k.rotate(g, 0, token.RotateExpired)
+	equal(k, "state", k.grant(g.ID).State(k.now()), "expired")
+	k.pass(-10 * 365 * day)
+	k.rotate(g, 0, token.RotatedNow) // only time had ended it
+}
+
+// A clock that is wrong today must leave no grant out of a revocation or of a loss.
+func clockForwardRevokesAll(k *kit) {
+	ada, bob := k.person("ada"), k.person("bob")
+	g, bobs := k.issue(token.Session, "ecology", ada), k.issue(token.Session, "ecology", bob)
+	k.pass(10 * 365 * day)
+	k.ended("all", k.revoke(token.RevokeVerb{Account: ada}), g.ID)
+	kind := account.Application
+	_, err := k.SetAccount(ctx, account.SetVerb{By: by, Now: k.now(), Name: "bob", Type: &kind})
+	k.must(err)
+	equal(k, "stale entries", k.inFeed(ofGrant(token.EntryStale, bobs.ID)), 1)
+	k.pass(-10 * 365 * day)
+	equal(k, "state", k.grant(g.ID).State(k.now()), "revoked")
+}
+
+func clockHighestNeverFalls(k *kit) {
+	run, high, err := k.Start(ctx, k.now())
+	k.must(err)
+	equal(k, "highest time at the first start", high, time.Time{})
+	top := k.now().Add(time.Hour)
+	k.must(k.Alive(ctx, run, top, false))
+	k.must(k.Alive(ctx, run, k.now(), true))
+	k.pass(-day)
+	k.reopen()
+	_, high, err = k.Start(ctx, k.now())
+	k.must(err)
+	equal(k, "highest time", high, top)
+}
+
+func clockBackEnds(k *kit) {
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	k.rotate(g, 0, token.RotatedNow)
+	long := k.grant(g.ID).ExpiresAt
+	k.pass(-10 * day)
+	k.rotate(g, 1, token.RotatedNow)
+	k.revoke(token.RevokeVerb{Grant: g.ID})
+	k.pass(long.Sub(k.now())) // the first successor, were it not revoked, would be good until here
+	k.purgeAll()
+	equal(k, "state", k.grant(g.ID).State(k.now()), "revoked")
+}
+
+func epochJumps(k *kit) {
+	ada := k.person("ada")
+	before := k.issue(token.Pair, "samples", ada)
+	_, old, err := k.Since(ctx, 0, 0)
+	k.must(err)
+	at, err := k.NewEpoch(ctx, operator, k.now())
+	k.must(err)
+	equal(k, "epoch", at.Epoch, old.Epoch+1)
+	entries, now, err := k.Since(ctx, old.Seq, 0)
+	k.must(err)
+	equal(k, "position", at, now)
+	want := token.Entry{Seq: at.Seq, Kind: token.EntryNotBefore, At: k.now()}
+	if len(entries) != 1 || entries[0] != want {
+		k.Errorf("entries are %+v, want %+v", entries, want)
+	}
+	k.reopen()
+	after := k.issue(token.Pair, "samples", ada)
+	if after.ID < before.ID+1<<32 {
+		k.Errorf("grant %d follows %d, want a jump of 2^32", after.ID, before.ID)
+	}
+	loaded := k.load()
+	want.Seq = 0
+	if len(loaded) != 1 || loaded[0] != want {
+		k.Errorf("loaded %+v, want %+v", loaded, want)
+	}
+}
+
+func epochMovesOnlyForward(k *kit) {
+	_, err := k.NewEpoch(ctx, operator, k.now()) // before there is any grant
+	k.must(err)
+	high := k.now()
+	k.pass(-time.Hour)
+	at, err := k.NewEpoch(ctx, operator, k.now())
+	k.must(err)
+	equal(k, "position", at, token.Position{Epoch: 3, Seq: 1})
+	equal(k, "not_before", k.load()[0].At, high)
+	if g := k.issue(token.Pair, "samples", k.person("ada")); g.ID <= 2<<32 {
+		k.Errorf("the first grant after two epochs is %d, want more than 2^33", g.ID)
+	}
+}

@@ -1,0 +1,256 @@
+package storetest
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+
+	"github.com/google/go-cmp/cmp"
+
+	"symbolon/internal/account"
+	"symbolon/internal/audit"
+	"symbolon/internal/keyring"
+	"symbolon/internal/store/sqlstore"
+	"symbolon/internal/token"
+)
+
+// Each test prepares a store and returns a verb; the verb is then run with its first statement failing, with its second,
+// and so on up to the COMMIT, until it runs through.
+var faultTests = map[string]func(*kit){
+	"FaultIssue":       func(k *kit) { faults(k, prepareIssue) },
+	"FaultServiceKey":  func(k *kit) { faults(k, prepareServiceKey) },
+	"FaultRotate":      func(k *kit) { faults(k, prepareRotate) },
+	"FaultReuse":       func(k *kit) { faults(k, prepareReuse) },
+	"FaultRaced":       func(k *kit) { faults(k, prepareRaced) },
+	"FaultRevoke":      func(k *kit) { faults(k, prepareRevoke) },
+	"FaultDelete":      func(k *kit) { faults(k, prepareDelete) },
+	"FaultAddAccount":  func(k *kit) { faults(k, prepareAddAccount) },
+	"FaultSetAccount":  func(k *kit) { faults(k, prepareSetAccount) },
+	"FaultDeleteGroup": func(k *kit) { faults(k, prepareDeleteGroup) },
+	"FaultNewEpoch":    func(k *kit) { faults(k, prepareNewEpoch) },
+	"FaultAddKey":      func(k *kit) { faults(k, prepareAddKey) },
+	"FaultPurge":       func(k *kit) { faults(k, preparePurge) },
+}
+
+var errFault = errors.New("the disk is on fire")
+
+// state is all that can be seen of a store.
+type state struct {
+	Grants   []token.Grant
+	Feed     []token.Entry
+	InForce  []token.Entry
+	Audit    []audit.Event
+	Accounts []account.Account
+	Deleted  []account.Account
+	Groups   []account.Group
+	Keys     []keyring.Key
+}
+
+func (k *kit) state() (s state) {
+	k.Helper()
+	var err [6]error
+	s.Grants, err[0] = k.List(ctx, token.Filter{})
+	s.Audit, err[1] = k.Audit(ctx, sqlstore.AuditFilter{})
+	s.Accounts, err[2] = k.Accounts(ctx, account.Filter{})
+	s.Deleted, err[3] = k.Accounts(ctx, account.Filter{Status: account.Deleted})
+	s.Groups, err[4] = k.Groups(ctx)
+	s.Keys, err[5] = k.Keys(ctx)
+	k.must(errors.Join(err[:]...))
+	s.Feed, s.InForce = k.entries(), k.load()
+	return s
+}
+
+// faults wants the state to be that before the verb whenever it failed, or that after it where the COMMIT did, and a twin's
+// in the end. No answer may come with an error.
+func faults(k *kit, prepare func(*kit) func() error) {
+	twin := newKit(k.T, k.open)
+	k.must(prepare(twin)())
+	after := twin.state()
+	verb := prepare(k)
+	before := k.state()
+	if cmp.Equal(before, after) {
+		k.Fatal("the verb changes nothing: the test shows nothing")
+	}
+	for n := int64(1); ; n++ {
+		op, err := k.failingAt(n, verb)
+		now := k.state()
+		if err == nil {
+			if diff := cmp.Diff(after, now); diff != "" {
+				k.Errorf("state at last (-twin +this):\n%s", diff)
+			}
+			if n < 4 {
+				k.Errorf("the verb ran through after %d faults: they do not reach it", n-1)
+			}
+			return
+		}
+		equal(k, op+": code", token.CodeOf(err), token.Unavailable)
+		if !errors.Is(err, errFault) {
+			k.Errorf("%s: error is %v, want %v in it", op, err, errFault)
+		}
+		if op == "COMMIT" && cmp.Equal(after, now) {
+			return // not known to the caller, but whole
+		}
+		if diff := cmp.Diff(before, now); diff != "" {
+			k.Fatalf("%s failed and left half (-before +after):\n%s", op, diff)
+		}
+	}
+}
+
+// failingAt runs the verb with its n-th operation failing, and says which that was.
+func (k *kit) failingAt(n int64, verb func() error) (op string, err error) {
+	var count atomic.Int64
+	var failed atomic.Value
+	k.failWith(func(op string) error {
+		if count.Add(1) == n {
+			failed.Store(op)
+			return errFault
+		}
+		return nil
+	})
+	err = verb()
+	k.failWith(nil)
+	op, _ = failed.Load().(string)
+	return op, err
+}
+
+func prepareIssue(k *kit) func() error {
+	ada := k.person("ada")
+	key := k.issue(token.APIKey, "", ada)
+	for range 5 {
+		k.issue(token.Pair, "samples", ada)
+	}
+	v := k.verb(token.Pair, "samples", ada)
+	v.Grant.Parent = key.ID
+	return func() error {
+		out, err := k.Issue(ctx, v)
+		if err != nil && (out.Grant != token.Grant{} || out.Ended != nil) {
+			k.Errorf("failed with the answer %+v", out)
+		}
+		return err
+	}
+}
+
+func prepareServiceKey(k *kit) func() error {
+	v := token.IssueVerb{By: operator, Now: k.now(), SecretHash: []byte("first"), Grant: token.Grant{Service: "ecology", Kind: token.ServiceKey}}
+	k.issueVerb(v)
+	v.SecretHash = []byte("second")
+	return func() error { _, err := k.Issue(ctx, v); return err }
+}
+
+func rotating(k *kit, v token.RotateVerb, want token.Outcome) func() error {
+	return func() error {
+		r, err := k.Rotate(ctx, v)
+		switch {
+		case err == nil:
+			equal(k, "outcome", r.Outcome, want)
+		case r.Outcome != "":
+			k.Errorf("failed with the answer %+v", r)
+		}
+		return err
+	}
+}
+
+func prepareRotate(k *kit) func() error {
+	ada := k.person("ada")
+	_, err := k.AddGroup(ctx, by, k.now(), "staff", strings.Repeat("e", 32), "")
+	k.must(err)
+	k.must(k.AddMember(ctx, by, k.now(), "staff", "ada"))
+	g := k.issue(token.Session, "staff", ada)
+	return rotating(k, k.present(g, 0), token.RotatedNow)
+}
+
+func prepareReuse(k *kit) func() error {
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	k.rotate(g, 0, token.RotatedNow)
+	k.rotate(g, 1, token.RotatedNow)
+	return rotating(k, k.present(g, 0), token.RotateReused)
+}
+
+func prepareRaced(k *kit) func() error {
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	k.rotate(g, 0, token.RotatedNow)
+	return rotating(k, k.present(g, 0), token.RotateRaced)
+}
+
+func prepareRevoke(k *kit) func() error {
+	ada := k.person("ada")
+	for _, kind := range []token.GrantKind{token.Session, token.Pair, token.Session} {
+		k.issue(kind, "ecology", ada)
+	}
+	v := token.RevokeVerb{By: operator, Now: k.now(), Reason: "test", Account: ada, Service: "ecology", Kinds: []token.GrantKind{token.Session, token.Pair}}
+	return func() error {
+		ended, err := k.Revoke(ctx, v)
+		if err != nil && ended.Grants != nil {
+			k.Errorf("failed with the answer %+v", ended)
+		}
+		return err
+	}
+}
+
+// team makes a group of ada's with her and bob in it, and grants of both.
+func (k *kit) team() (ada int64) {
+	ada, bob := k.person("ada"), k.person("bob")
+	group, err := k.AddGroup(ctx, by, k.now(), "lab", strings.Repeat("f", 32), "ada")
+	k.must(err)
+	k.must(k.AddMember(ctx, by, k.now(), "lab", "ada"))
+	k.must(k.AddMember(ctx, by, k.now(), "lab", "bob"))
+	k.setAttrs("ada", map[string]string{"samples.user_codes": "ABC"})
+	k.issue(token.Session, "ecology", ada)
+	k.issue(token.Session, "ecology", bob)
+	v := k.verb(token.APIKey, "", ada)
+	v.Grant.Group = group.ID
+	k.issueVerb(v)
+	return ada
+}
+
+func prepareDelete(k *kit) func() error {
+	v := token.RevokeVerb{By: operator, Now: k.now(), Account: k.team(), Status: account.Deleted, Reason: "left"}
+	return func() error { _, err := k.Revoke(ctx, v); return err }
+}
+
+func prepareAddAccount(k *kit) func() error {
+	k.team()
+	v := account.AddVerb{By: by, Now: k.now(), Name: "eve", Type: account.Person, Groups: []string{"lab"},
+		Identities: []account.Identity{{Provider: "orcid", Subject: "0000-0002-1825-0097"}}}
+	return func() error { _, err := k.AddAccount(ctx, v); return err }
+}
+
+func prepareSetAccount(k *kit) func() error {
+	k.team()
+	display := "Ada King"
+	v := account.SetVerb{By: by, Now: k.now(), Name: "ada", Display: &display, RemoveGroups: []string{"lab"},
+		Attrs: map[string]string{"samples.user_codes": "", "samples.more": "x"}}
+	return func() error { _, err := k.SetAccount(ctx, v); return err }
+}
+
+func prepareDeleteGroup(k *kit) func() error {
+	k.team()
+	return func() error { return k.DeleteGroup(ctx, by, start, "lab") }
+}
+
+func prepareNewEpoch(k *kit) func() error {
+	k.team()
+	return func() error { _, err := k.NewEpoch(ctx, operator, start); return err }
+}
+
+func prepareAddKey(k *kit) func() error {
+	key := keyring.Key{Service: "samples", Purpose: "access", Alg: "ES256", KID: "one", State: "signing", CreatedAt: start, Sealed: []byte{1}}
+	first, err := k.AddKey(ctx, key)
+	k.must(err)
+	key.KID = "two"
+	return func() error { _, err := k.ReplaceKey(ctx, first.ID, start.Add(day), key); return err }
+}
+
+func preparePurge(k *kit) func() error {
+	k.team()
+	k.pass(40 * day)
+	now := k.now()
+	k.pass(-40 * day)
+	return func() error {
+		_, removed, err := k.Purge(ctx, token.PurgeVerb{Now: now, Batch: 100, AuditKeep: 10 * day})
+		if err != nil && removed != 0 {
+			k.Errorf("failed with %d removed", removed)
+		}
+		return err
+	}
+}

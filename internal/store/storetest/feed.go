@@ -1,0 +1,163 @@
+package storetest
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"symbolon/internal/token"
+)
+
+var feedTests = map[string]func(*kit){
+	"FeedFollowedWithoutHoles": feedFollowed,
+	"FeedLimit":                feedLimit,
+	"FeedLoad":                 feedLoad,
+	"FeedChanged":              feedChanged,
+}
+
+// load returns what is in force.
+func (k *kit) load() (all []token.Entry) {
+	k.Helper()
+	_, err := k.Load(ctx, func(e token.Entry) { all = append(all, e) })
+	k.must(err)
+	return all
+}
+
+// head is the number of the last entry.
+func (k *kit) head() int64 {
+	k.Helper()
+	at, err := k.Load(ctx, func(token.Entry) {})
+	k.must(err)
+	return at.Seq
+}
+
+// A follower sees every entry once and in order, also while appenders stay open between their entry and their commit.
+func feedFollowed(k *kit) {
+	const writers, each = 10, 10
+	ada := k.person("ada")
+	var grants [writers * each]token.Grant
+	for i := range grants {
+		grants[i] = k.issue(token.Application, "samples", ada)
+	}
+	n := 0
+	k.failWith(func(op string) error {
+		if strings.HasPrefix(op, "exec INSERT INTO feed") {
+			if n++; n%20 == 1 {
+				time.Sleep(5 * time.Millisecond)
+			}
+		}
+		return nil
+	})
+	done := make(chan struct{})
+	var follower sync.WaitGroup
+	var seen []int64
+	follower.Go(func() { seen = k.follow(done) })
+	together(writers, func(w int) {
+		for i := range each {
+			if _, err := k.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: grants[w*each+i].ID}); err != nil {
+				k.Error(err)
+			}
+		}
+	})
+	close(done)
+	follower.Wait()
+	slices.Sort(seen)
+	want := make([]int64, len(grants))
+	for i, g := range grants {
+		want[i] = g.ID
+	}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		k.Errorf("revoked and seen (-revoked +seen):\n%s", diff)
+	}
+}
+
+// follow reads the feed until it has been quiet since done, and returns the grants it saw end.
+func (k *kit) follow(done <-chan struct{}) (seen []int64) {
+	var at token.Position
+	for last := false; ; {
+		select {
+		case <-done:
+			last = true
+		default:
+		}
+		entries, next, err := k.Since(ctx, at.Seq, 3)
+		if err != nil {
+			k.Error(err)
+			return nil
+		}
+		for i, e := range entries {
+			if e.Seq != at.Seq+int64(i)+1 {
+				k.Errorf("entry %d follows %d", e.Seq, at.Seq+int64(i))
+			}
+			seen = append(seen, e.Grant)
+		}
+		at = next
+		if last && len(entries) == 0 {
+			return seen
+		}
+	}
+}
+
+func feedLimit(k *kit) {
+	_, at, err := k.Since(ctx, 0, 0)
+	k.must(err)
+	equal(k, "position of a new store", at, token.Position{Epoch: 1})
+	ada := k.person("ada")
+	for range 3 {
+		k.issue(token.Pair, "samples", ada)
+	}
+	k.revoke(token.RevokeVerb{Account: ada, Service: "samples"})
+	entries, at, err := k.Since(ctx, 0, 2)
+	k.must(err)
+	equal(k, "entries", len(entries), 2)
+	equal(k, "position of the last", at.Seq, 2)
+	entries, at, err = k.Since(ctx, 2, 2)
+	k.must(err)
+	equal(k, "entries", len(entries), 1)
+	equal(k, "position of the last", at.Seq, 3)
+	entries, at, err = k.Since(ctx, 9, 2) // a follower of another history sees a head below its own
+	k.must(err)
+	equal(k, "entries", len(entries), 0)
+	equal(k, "position of the head", at.Seq, 3)
+}
+
+func feedLoad(k *kit) {
+	ada := k.person("ada")
+	revoked, kept := k.issue(token.Pair, "samples", ada), k.issue(token.Pair, "samples", ada)
+	k.revoke(token.RevokeVerb{Grant: revoked.ID})
+	at, err := k.Load(ctx, func(e token.Entry) {
+		if e.Kind != token.EntryGrant || e.Grant != revoked.ID {
+			k.Errorf("loaded %+v", e)
+		}
+	})
+	k.must(err)
+	equal(k, "position", at, token.Position{Epoch: 1, Seq: 1})
+	attr := map[string]string{"samples.user_codes": "ABC"}
+	k.setAttrs("ada", attr)
+	want := []token.Entry{
+		{Kind: token.EntryGrant, Grant: revoked.ID},
+		{Kind: token.EntryStale, Grant: kept.ID, At: k.now()},
+	}
+	got := k.load()
+	got[0].At = time.Time{}
+	if diff := cmp.Diff(want, got); diff != "" {
+		k.Errorf("loaded (-want +got):\n%s", diff)
+	}
+	k.setAttrs("ada", attr) // the same again is no change
+	equal(k, "feed entries", len(k.entries()), 2)
+}
+
+func feedChanged(k *kit) {
+	other := k.open(k.T, Options{Dir: k.opts.Dir, Services: k.opts.Services, Now: k.now, Fault: k.inject})
+	defer func() { k.must(other.Close()) }()
+	_, err := k.Changed(ctx)
+	k.must(err)
+	_, err = other.AddGroup(ctx, by, k.now(), "lab", strings.Repeat("d", 32), "")
+	k.must(err)
+	changed, err := k.Changed(ctx)
+	k.must(err)
+	equal(k, "changed after another process wrote", changed, true)
+}

@@ -1,0 +1,201 @@
+package storetest
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"symbolon/internal/account"
+	"symbolon/internal/audit"
+	"symbolon/internal/store/sqlstore"
+	"symbolon/internal/token"
+)
+
+var purgeTests = map[string]func(*kit){
+	"PurgeKeepsWhatIsNeeded": purgeKeepsWhatIsNeeded,
+	"PurgeByBatch":           purgeByBatch,
+	"PurgeTrims":             purgeTrims,
+	"PurgeDeletedPerson":     purgeDeletedPerson,
+}
+
+// purgeAll purges from the first grant to the last.
+func (k *kit) purgeAll() (removed int) {
+	k.Helper()
+	cursor := int64(0)
+	for {
+		next, n, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Cursor: cursor, Batch: 7, AuditKeep: 400 * day})
+		k.must(err)
+		removed += n
+		if next == 0 {
+			return removed
+		}
+		if next <= cursor {
+			k.Fatalf("cursor went from %d to %d", cursor, next)
+		}
+		cursor = next
+	}
+}
+
+// minted is what a test knows of the tokens of one grant.
+type minted struct {
+	grant token.Grant
+	last  time.Time // end of the longest-lived token; zero: it has none
+}
+
+// Whatever happens, a grant from which a valid token may be about is there, with its revocation.
+func purgeKeepsWhatIsNeeded(k *kit) {
+	seed := uint64(time.Now().UnixNano())
+	k.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	ada := k.person("ada")
+	var all []*minted
+	removed := 0
+	for range 400 {
+		switch n := r.IntN(10); {
+		case n < 3:
+			all = append(all, k.mintSomething(r, ada))
+		case n < 5 && len(all) > 0:
+			k.rotateSomething(all[r.IntN(len(all))], r)
+		case n < 7 && len(all) > 0:
+			_, err := k.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: all[r.IntN(len(all))].grant.ID})
+			if err != nil {
+				k.refused(err, token.NotFound)
+			}
+		case n < 9:
+			k.pass(time.Duration(r.Int64N(int64(4*day))) - day/2)
+		default:
+			removed += k.purgeAll()
+			k.needed(all)
+		}
+	}
+	if removed == 0 {
+		k.Error("nothing was ever purged: the test shows nothing")
+	}
+	k.pass(100 * day)
+	k.purgeAll()
+	k.needed(all)
+	for _, m := range all {
+		if _, err := k.Grant(ctx, m.grant.ID); !m.last.IsZero() && token.CodeOf(err) != token.NotFound {
+			k.Errorf("grant %d of %s, ended at %s, is still there", m.grant.ID, m.grant.Kind, m.last)
+		}
+	}
+}
+
+func (k *kit) needed(all []*minted) {
+	k.Helper()
+	for _, m := range all {
+		if !m.last.IsZero() && k.now().After(m.last) {
+			continue
+		}
+		if _, err := k.Grant(ctx, m.grant.ID); err != nil {
+			k.Fatalf("grant %d of %s, needed until %s, is gone at %s", m.grant.ID, m.grant.Kind, m.last, k.now())
+		}
+	}
+}
+
+func (k *kit) mintSomething(r *rand.Rand, account int64) *minted {
+	switch r.IntN(4) {
+	case 0:
+		g := k.issue(token.Session, "ecology", account)
+		return &minted{g, g.Cap}
+	case 1:
+		return &minted{k.issue(token.Application, "samples", account), time.Time{}}
+	case 2:
+		g := k.issue(token.APIKey, "", account)
+		return &minted{g, g.ExpiresAt}
+	}
+	g := k.issue(token.Session, "samples", account)
+	return &minted{g, g.ExpiresAt}
+}
+
+func (k *kit) rotateSomething(m *minted, r *rand.Rand) {
+	if m.grant.Service != "samples" || m.grant.Kind != token.Session {
+		return
+	}
+	v := k.present(m.grant, m.grant.Generation)
+	v.Lifetime = time.Duration(1+r.IntN(30)) * day
+	out := k.rotateVerb(v)
+	if out.Outcome != token.RotatedNow {
+		return
+	}
+	m.grant = out.Grant
+	if out.Grant.ExpiresAt.After(m.last) {
+		m.last = out.Grant.ExpiresAt
+	}
+}
+
+func purgeByBatch(k *kit) {
+	ada := k.person("ada")
+	for range 20 {
+		k.issue(token.Session, "samples", ada)
+	}
+	k.pass(31 * day)
+	kept := k.issue(token.Session, "samples", ada)
+	next, removed, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 5, AuditKeep: day})
+	k.must(err)
+	equal(k, "removed in one batch", removed, 5)
+	equal(k, "next cursor", next, 5)
+	equal(k, "removed in the rest", k.purgeAll(), 15)
+	all, err := k.List(ctx, token.Filter{})
+	k.must(err)
+	if len(all) != 1 || all[0].ID != kept.ID {
+		k.Errorf("left %+v, want grant %d alone", all, kept.ID)
+	}
+	if g := k.issue(token.Session, "samples", ada); g.ID != kept.ID+1 {
+		k.Errorf("next grant is %d, want %d", g.ID, kept.ID+1)
+	}
+}
+
+func purgeTrims(k *kit) {
+	ada := k.person("ada")
+	g := k.issue(token.Session, "ecology", ada)
+	k.must(k.Failed(ctx, by, "key", ada, k.now(), time.Hour))
+	k.revoke(token.RevokeVerb{Account: ada})
+	old := k.entries()
+	trim := func() {
+		k.Helper()
+		_, _, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 100, AuditKeep: 5 * day})
+		k.must(err)
+	}
+	trim()
+	equal(k, "feed at once", len(k.entries()), 2)
+	equal(k, "loaded at once", len(k.load()), 2)
+	k.pass(33 * time.Hour)
+	trim()
+	equal(k, "loaded within a day of the cut-off's end", len(k.load()), 2)
+	k.pass(time.Hour)
+	trim()
+	equal(k, "loaded after it", len(k.load()), 1)
+	k.pass(6 * day)
+	trim()
+	equal(k, "audit lines", k.lines(audit.Issued, g.ID), 0)
+	equal(k, "state", k.grant(g.ID).State(k.now()), "revoked")
+	last := old[len(old)-1].Seq
+	entries, at, err := k.Since(ctx, 0, 0) // behind what was trimmed: load again
+	k.must(err)
+	equal(k, "entries", len(entries), 0)
+	equal(k, "position", at, token.Position{})
+	_, at, err = k.Since(ctx, last, 0)
+	k.must(err)
+	equal(k, "position of who had followed", at, token.Position{Epoch: 1, Seq: last})
+	k.revoke(token.RevokeVerb{Account: ada})
+	entries, _, err = k.Since(ctx, last, 0)
+	k.must(err)
+	if len(entries) != 1 || entries[0].Seq != last+1 {
+		k.Errorf("entries after trimming are %+v, want one numbered %d", entries, last+1)
+	}
+}
+
+// A deleted person's revocations outlive the account, and the name is not given again.
+func purgeDeletedPerson(k *kit) {
+	ada := k.person("ada")
+	g := k.issue(token.Session, "ecology", ada)
+	k.revoke(token.RevokeVerb{Account: ada, Status: account.Deleted})
+	k.pass(29 * day)
+	k.purgeAll()
+	equal(k, "state", k.grant(g.ID).State(k.now()), "revoked")
+	_, err := k.AddAccount(ctx, account.AddVerb{By: by, Now: k.now(), Name: "Ada", Type: account.Person})
+	k.accountRefused(err, account.ErrConflict)
+	events, err := k.Audit(ctx, sqlstore.AuditFilter{Account: ada, Limit: 1})
+	k.must(err)
+	equal(k, "last line about the account", events[0].Kind, audit.Revoked)
+}

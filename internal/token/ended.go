@@ -1,0 +1,152 @@
+package token
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// blockBits is the size of one block of the bit list, as in the status lists.
+const blockBits = 1 << 17
+
+type block [blockBits / 64]atomic.Uint64
+
+// ended holds in memory everything that makes a token worse. Reading takes no
+// lock; a bit once set is never cleared.
+type ended struct {
+	mu     sync.Mutex // one writer at a time
+	blocks atomic.Pointer[map[int64]*block]
+	marks  atomic.Pointer[marks]
+}
+
+// marks is the small, seldom changed part; it is replaced, never changed.
+type marks struct {
+	stale     map[int64]time.Time     // :: grant → when its account last lost something
+	cutoffs   map[[2]string]cutoffEnd // :: service, name → cut-off
+	notBefore map[string]time.Time    // :: service ("" for all) → first iat accepted
+}
+
+type cutoffEnd struct{ at, until time.Time }
+
+func newEnded() *ended {
+	e := &ended{}
+	e.blocks.Store(&map[int64]*block{})
+	e.marks.Store(&marks{})
+	return e
+}
+
+// has reports whether the grant has been revoked.
+func (e *ended) has(grant int64) bool {
+	if grant < 0 {
+		return true
+	}
+	b := (*e.blocks.Load())[grant/blockBits]
+	return b != nil && b[grant%blockBits/64].Load()&(1<<(grant%64)) != 0
+}
+
+// grants sets the bits of grants.
+func (e *ended) grants(ids []int64) {
+	for _, id := range ids {
+		e.block(id)[id%blockBits/64].Or(1 << (id % 64))
+	}
+}
+
+// block returns the block of a grant, made when it is the first there.
+func (e *ended) block(grant int64) *block {
+	n := grant / blockBits
+	if b := (*e.blocks.Load())[n]; b != nil {
+		return b
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if b := (*e.blocks.Load())[n]; b != nil {
+		return b
+	}
+	next := maps.Clone(*e.blocks.Load())
+	next[n] = new(block)
+	e.blocks.Store(&next)
+	return next[n]
+}
+
+// stale reports whether the grant's account lost something at or after born.
+func (e *ended) stale(grant int64, born time.Time) bool {
+	at := e.marks.Load().stale[grant]
+	return !at.IsZero() && !born.After(at)
+}
+
+// cutoff returns the instant up to which tokens naming the name are refused.
+func (e *ended) cutoff(service, name string) time.Time {
+	return e.marks.Load().cutoffs[[2]string{service, name}].at
+}
+
+// beforeEpoch reports whether the service refuses tokens born then.
+func (e *ended) beforeEpoch(service string, born time.Time) bool {
+	nb := e.marks.Load().notBefore
+	return born.Before(nb[""]) || born.Before(nb[service])
+}
+
+// apply takes in entries of the feed; taking one in twice is harmless.
+func (e *ended) apply(entries []Entry) {
+	var rest []Entry
+	for _, x := range entries {
+		if x.Kind == EntryGrant {
+			e.grants([]int64{x.Grant})
+		} else {
+			rest = append(rest, x)
+		}
+	}
+	if len(rest) == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.marks.Load()
+	next := &marks{maps.Clone(old.stale), maps.Clone(old.cutoffs), maps.Clone(old.notBefore)}
+	next.fill()
+	for _, x := range rest {
+		next.add(x)
+	}
+	e.marks.Store(next)
+}
+
+func (m *marks) fill() {
+	if m.stale == nil {
+		m.stale = map[int64]time.Time{}
+	}
+	if m.cutoffs == nil {
+		m.cutoffs = map[[2]string]cutoffEnd{}
+	}
+	if m.notBefore == nil {
+		m.notBefore = map[string]time.Time{}
+	}
+}
+
+// add moves marks forward only.
+func (m *marks) add(x Entry) {
+	switch x.Kind {
+	case EntryStale:
+		if x.At.After(m.stale[x.Grant]) {
+			m.stale[x.Grant] = x.At
+		}
+	case EntryCutoff:
+		k := [2]string{x.Service, x.Name}
+		if x.At.After(m.cutoffs[k].at) {
+			m.cutoffs[k] = cutoffEnd{x.At, x.Until}
+		}
+	case EntryNotBefore:
+		if x.At.After(m.notBefore[x.Service]) {
+			m.notBefore[x.Service] = x.At
+		}
+	}
+}
+
+// forget drops cut-offs that are no longer needed at now.
+func (e *ended) forget(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.marks.Load()
+	next := &marks{old.stale, maps.Clone(old.cutoffs), old.notBefore}
+	maps.DeleteFunc(next.cutoffs, func(_ [2]string, c cutoffEnd) bool { return c.until.Before(now) })
+	e.marks.Store(next)
+}

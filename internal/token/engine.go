@@ -1,0 +1,175 @@
+package token
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"symbolon/internal/jws"
+	"symbolon/internal/secret"
+)
+
+// Keys signs and checks a service's tokens. Every method answers from memory
+// and may be called from many goroutines.
+type Keys interface {
+	// Signer returns the service's present key for tokens of the kind.
+	Signer(service string, kind Kind) (s jws.Signer, kid string, err error)
+	// Verify checks a token with the service's own keys and returns the kind
+	// of token the matching key is for. iat is what the token claims of its
+	// birth, to choose among keys when it names none.
+	Verify(service string, t jws.Token, iat func() (time.Time, bool)) (Kind, error)
+	// MAC is an HMAC-SHA-256 under a key that never leaves the installation.
+	MAC(parts ...[]byte) [32]byte
+	// Version changes whenever the set of keys does.
+	Version() uint64
+}
+
+// Options configures an Engine; Store, Keys, Services, Now and Log are required.
+type Options struct {
+	Store    Store
+	Keys     Keys
+	Services []*Service
+	Now      func() time.Time
+	Bound    time.Duration // longest time without news of revocations before verifying stops; 0 means 30 s
+	Log      *slog.Logger
+}
+
+// Engine runs the verbs. It is safe for concurrent use.
+type Engine struct {
+	store    Store
+	keys     Keys
+	now      func() time.Time
+	bound    time.Duration
+	log      *slog.Logger
+	services map[string]*Service // :: name → service
+
+	ended       *ended
+	cache       *cache
+	uses        *uses
+	news        news
+	serviceKeys atomic.Pointer[map[string]int64] // :: service → grant of its ServiceKey
+}
+
+// New returns an engine that can issue, refresh, exchange and revoke at once;
+// it verifies only after Start.
+func New(o Options) *Engine {
+	e := &Engine{
+		store: o.Store, keys: o.Keys, now: o.Now, bound: o.Bound, log: o.Log,
+		services: map[string]*Service{}, ended: newEnded(), cache: newCache(), uses: newUses(),
+	}
+	if e.bound == 0 {
+		e.bound = 30 * time.Second
+	}
+	for _, s := range o.Services {
+		e.services[s.Name] = s
+	}
+	e.serviceKeys.Store(&map[string]int64{})
+	return e
+}
+
+// Tokens is what a caller gets for a grant.
+type Tokens struct {
+	Access  secret.Text
+	Refresh secret.Text // zero where the dialect has one token for both
+	Grant   Grant
+	Subject Subject // only ID is set where the store was not read
+	Issued  time.Time
+	Expires time.Time // the access token's end
+	Cap     time.Time
+	Ended   []int64 // grants that ended to make room
+	Claims  *Claims // the token that was refreshed without a store, else nil
+	// Lost, where it is not nil, must be called when the answer is known not
+	// to have arrived: the presented token then gets the same answer again.
+	Lost func(context.Context)
+}
+
+func (e *Engine) service(name string) (*Service, error) {
+	if s := e.services[name]; s != nil {
+		return s, nil
+	}
+	return nil, Refuse(NotFound, "no service is called %q", name)
+}
+
+// mintPair mints the tokens of a grant's present generation, born at at.
+func (e *Engine) mintPair(svc *Service, m Mint, at time.Time) (Tokens, error) {
+	at = at.Truncate(time.Second)
+	t := Tokens{Grant: m.Grant, Subject: m.Subject, Issued: at, Cap: m.Cap, Claims: m.Prior}
+	t.Expires = earliest(at.Add(svc.AccessLifetime), m.Grant.ExpiresAt, m.Cap)
+	m.IssuedAt = at
+	m.Kind, m.Expires = Access, t.Expires
+	access, err := e.mint(svc, m)
+	if err != nil {
+		return Tokens{}, err
+	}
+	t.Access = access
+	if svc.RefreshLifetime > 0 {
+		m.Kind, m.Expires = Refresh, earliest(m.Grant.ExpiresAt, m.Cap)
+		if t.Refresh, err = e.mint(svc, m); err != nil {
+			return Tokens{}, err
+		}
+	}
+	return t, nil
+}
+
+func (e *Engine) mint(svc *Service, m Mint) (secret.Text, error) {
+	signer, kid, err := e.keys.Signer(svc.Name, m.Kind)
+	if err != nil {
+		return secret.Text{}, unavailable("finding the signing key", err)
+	}
+	m.Alg, m.KID = signer.Alg(), kid
+	m.ID = e.tokenID(m)
+	header, payload, err := svc.Format.Mint(m)
+	if err != nil {
+		return secret.Text{}, unavailable("laying out a token", err)
+	}
+	text, err := jws.Sign(header, payload, signer)
+	if err != nil {
+		return secret.Text{}, unavailable("signing a token", err)
+	}
+	return secret.New(text), nil
+}
+
+// tokenID is the token's identifier: a MAC over what makes the token one of
+// its grant, so that nothing is stored per token and the same token can be
+// minted twice.
+func (e *Engine) tokenID(m Mint) [16]byte {
+	var n [32]byte
+	binary.BigEndian.PutUint64(n[0:], uint64(m.Grant.ID))
+	binary.BigEndian.PutUint64(n[8:], uint64(m.Grant.Nonce))
+	binary.BigEndian.PutUint64(n[16:], uint64(m.Grant.Generation))
+	binary.BigEndian.PutUint64(n[24:], uint64(m.IssuedAt.Unix()))
+	mac := e.keys.MAC([]byte("jti"), []byte(m.Kind), n[:])
+	return [16]byte(mac[:16])
+}
+
+func unavailable(doing string, err error) error {
+	return &Error{Code: Unavailable, Err: wrap(doing, err)}
+}
+
+// earliest returns the earliest of the times that are set, zero if none is.
+func earliest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// newNonce returns 64 random bits.
+func newNonce() int64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return int64(binary.BigEndian.Uint64(b[:]))
+}
+
+// hashSecret is how machine secrets, 128 random bits or more, are kept.
+func hashSecret(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+
+func sameHash(a, b [32]byte) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }

@@ -1,0 +1,128 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var errNoNews = errors.New("no news of revocations within the bound: the store cannot be read")
+
+// news is how far this process has followed the feed, and when it last knew
+// that there was nothing more.
+type news struct {
+	mu        sync.Mutex // one follower at a time
+	at        Position
+	confirmed atomic.Pointer[time.Time]
+}
+
+// fresh reports whether the last confirmation is within the bound. The times
+// carry a monotonic reading, so that a stepped clock does not matter.
+func (n *news) fresh(now time.Time, bound time.Duration) bool {
+	c := n.confirmed.Load()
+	return c != nil && now.Sub(*c) <= bound
+}
+
+func (n *news) confirm(at time.Time) { n.confirmed.Store(&at) }
+
+func (n *news) refuse() { n.confirmed.Store(nil) }
+
+// Fresh reports whether the engine would vouch for a token now, and if not, why.
+func (e *Engine) Fresh() error {
+	if e.news.fresh(e.now(), e.bound) {
+		return nil
+	}
+	return errNoNews
+}
+
+// Start loads all that makes tokens worse; from then on Verify answers.
+func (e *Engine) Start(ctx context.Context) error {
+	if err := e.openServiceKeys(ctx); err != nil {
+		return err
+	}
+	e.news.mu.Lock()
+	defer e.news.mu.Unlock()
+	return e.load(ctx)
+}
+
+// load reads everything in force. Bits already set stay set.
+func (e *Engine) load(ctx context.Context) error {
+	asked := e.now()
+	var rest []Entry
+	at, err := e.store.Load(ctx, func(x Entry) {
+		if x.Kind == EntryGrant {
+			e.ended.grants([]int64{x.Grant})
+		} else {
+			rest = append(rest, x)
+		}
+	})
+	if err != nil {
+		return wrap("loading revocations", err)
+	}
+	e.ended.apply(rest)
+	e.news.at = at
+	e.news.confirm(asked)
+	return nil
+}
+
+// feedBatch is how many entries one read of the feed takes.
+const feedBatch = 1000
+
+// CatchUp reads what the feed has had since the last call. A store of another
+// epoch, or one that went back, is loaded anew, and nothing is vouched for
+// until that is done.
+func (e *Engine) CatchUp(ctx context.Context) error {
+	e.news.mu.Lock()
+	defer e.news.mu.Unlock()
+	for {
+		asked := e.now()
+		entries, at, err := e.store.Since(ctx, e.news.at.Seq, feedBatch)
+		if err != nil {
+			return wrap("following the feed", err)
+		}
+		if at.Epoch != e.news.at.Epoch || at.Seq < e.news.at.Seq {
+			e.news.refuse()
+			e.log.Warn("the store has another history; loading it anew",
+				"had", fmt.Sprint(e.news.at), "has", fmt.Sprint(at))
+			return e.load(ctx)
+		}
+		e.ended.apply(entries)
+		e.news.at = at
+		if len(entries) < feedBatch {
+			e.news.confirm(asked)
+			return nil
+		}
+	}
+}
+
+// Follow keeps up with the feed until ctx ends. It asks every 100 ms whether
+// another process has written, which costs next to nothing, and reads the feed
+// when one has, and at least every second or quarter of the bound.
+func (e *Engine) Follow(ctx context.Context) {
+	const look = 100 * time.Millisecond
+	every := min(time.Second, e.bound/4)
+	tick := time.NewTicker(min(look, every))
+	defer tick.Stop()
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		changed, err := e.store.Changed(ctx)
+		if err == nil && !changed && e.now().Sub(last) < every {
+			continue
+		}
+		if err := e.CatchUp(ctx); err != nil {
+			if ctx.Err() == nil {
+				e.log.Error("following revocations failed", "err", err, "vouching", e.Fresh() == nil)
+			}
+			continue
+		}
+		last = e.now()
+	}
+}

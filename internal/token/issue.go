@@ -1,0 +1,121 @@
+package token
+
+import (
+	"context"
+	"encoding/base64"
+	"time"
+
+	"symbolon/internal/secret"
+)
+
+// IssueRequest asks for a sign-in's or a generated pair's tokens.
+type IssueRequest struct {
+	Service string
+	Kind    GrantKind   // Session or Pair
+	Account int64       // whose; not used with Key
+	Key     secret.Text // an API key of the account, when that is the permission
+	Label   string
+}
+
+// Issue makes a grant and mints its tokens. An operator may issue for any
+// active account; an account for itself; whoever holds an API key for the key's
+// account, and those tokens end with the key.
+func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (Tokens, error) {
+	svc, err := e.service(req.Service)
+	if err != nil {
+		return Tokens{}, err
+	}
+	now := e.now()
+	g := Grant{Account: req.Account, Service: svc.Name, Kind: req.Kind, Label: req.Label,
+		Nonce: newNonce(), IssuedAt: now, Addr: by.Addr, Agent: by.Agent}
+	switch {
+	case !req.Key.IsZero():
+		key, err := e.usableKey(ctx, svc, req.Key)
+		if err != nil {
+			return Tokens{}, err
+		}
+		if key.Group != 0 {
+			return Tokens{}, Refuse(Forbidden, "an API key that acts for a group makes no token pair")
+		}
+		g.Account, g.Parent, g.Cap = key.Account, key.ID, key.ExpiresAt
+		by = Caller{Actor: "key", Account: key.Account, Addr: by.Addr, Agent: by.Agent}
+	case !by.Operator && by.Account != req.Account:
+		return Tokens{}, Refuse(Forbidden, "tokens are issued to the account itself")
+	}
+	limit(svc, &g, now)
+	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, Grant: g})
+	if err != nil {
+		return Tokens{}, err
+	}
+	e.ended.grants(issued.Ended)
+	t, err := e.mintPair(svc, Mint{Grant: issued.Grant, Subject: issued.Subject, Cap: issued.Grant.Cap}, now)
+	t.Ended = issued.Ended
+	return t, err
+}
+
+// limit sets the ends of a grant that is about to be made.
+func limit(svc *Service, g *Grant, now time.Time) {
+	second := now.Truncate(time.Second)
+	if svc.Cap > 0 {
+		g.Cap = earliest(g.Cap, second.Add(svc.Cap))
+	}
+	if svc.RefreshLifetime > 0 {
+		g.ExpiresAt = earliest(second.Add(svc.RefreshLifetime), g.Cap)
+	} else {
+		g.ExpiresAt = g.Cap
+	}
+}
+
+// KeyRequest asks for an API key.
+type KeyRequest struct {
+	Account int64
+	Group   int64 // a group the account owns, to act for it; 0 acts for the account
+	Label   string
+	From    time.Time // zero means now
+	To      time.Time // first moment at which it is no longer valid; required
+}
+
+// keyBytes is the size of an API key's secret: 27 characters of base64url.
+const keyBytes = 20
+
+// MakeKey makes an API key. The secret is returned once and kept as a hash.
+func (e *Engine) MakeKey(ctx context.Context, by Caller, req KeyRequest) (secret.Text, Grant, error) {
+	now := e.now()
+	switch {
+	case !by.Operator && by.Account != req.Account:
+		return secret.Text{}, Grant{}, Refuse(Forbidden, "an API key is made by its own account")
+	case !req.To.After(now) || !req.To.After(req.From):
+		return secret.Text{}, Grant{}, Refuse(Malformed, "the key's end must lie after its beginning and after now")
+	case req.Label == "":
+		return secret.Text{}, Grant{}, Refuse(Malformed, "an API key needs a name")
+	}
+	text := base64.RawURLEncoding.EncodeToString(secret.Random(keyBytes))
+	hash := hashSecret(text)
+	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, SecretHash: hash[:], Grant: Grant{
+		Account: req.Account, Group: req.Group, Kind: APIKey, Label: req.Label, Nonce: newNonce(), IssuedAt: now,
+		NotBefore: req.From, ExpiresAt: req.To, Cap: req.To, Preview: text[:5], Addr: by.Addr, Agent: by.Agent,
+	}})
+	if err != nil {
+		return secret.Text{}, Grant{}, err
+	}
+	return secret.New(text), issued.Grant, nil
+}
+
+// usableKey returns the live grant of an API key; BadCredentials tells nothing
+// of why it is not one.
+func (e *Engine) usableKey(ctx context.Context, svc *Service, key secret.Text) (Grant, error) {
+	if !svc.TakesKeys || len(key.Reveal()) != base64.RawURLEncoding.EncodedLen(keyBytes) {
+		return Grant{}, Refuse(BadCredentials, "not an API key")
+	}
+	g, err := e.store.KeyBySecret(ctx, hashSecret(key.Reveal()))
+	switch {
+	case CodeOf(err) == NotFound:
+		return Grant{}, Refuse(BadCredentials, "no such API key")
+	case err != nil:
+		return Grant{}, err
+	case g.State(e.now()) != "live" || e.ended.has(g.ID):
+		return Grant{}, Refuse(BadCredentials, "API key %d is %s", g.ID, g.State(e.now()))
+	}
+	e.uses.add(g.ID, e.now())
+	return g, nil
+}

@@ -1,0 +1,13 @@
+package token
+
+import "time"
+
+// CutOff returns the instant up to which tokens that name a person, rather
+// than a grant, are refused in the service; zero if there is none. Unavailable
+// means that news of revocations is older than the bound.
+func (e *Engine) CutOff(service, name string) (time.Time, error) {
+	if !e.news.fresh(e.now(), e.bound) {
+		return time.Time{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+	}
+	return e.ended.cutoff(service, name), nil
+}

@@ -1,0 +1,224 @@
+package token
+
+import (
+	"context"
+	"time"
+)
+
+// Store is what the engine needs kept. Each verb is one transaction that
+// changes the state, writes the audit line and appends to the feed; it is
+// durable when the verb returns nil. The store is told the services when it is
+// made, and asks them (Admit, NewSubject, Limits, Names) inside its transactions.
+// A refusal is an *Error with its code and
+// has changed nothing unless the verb's result says so; any other failure is
+// Unavailable. All verbs may be called at once from many goroutines.
+type Store interface {
+	Grants
+	Reader
+	Feed
+	Upkeep
+}
+
+// Grants are the verbs that change grants.
+type Grants interface {
+	// Issue locks the account, requires it active and the parent alive, asks
+	// the service's Admit unless an operator calls, gives the account its
+	// subject there, ends the oldest live grants over the service's limit
+	// (earliest end first, then number) and inserts one. A ServiceKey whose
+	// secret is already there is returned as it is, and others of its service end.
+	Issue(context.Context, IssueVerb) (Issued, error)
+	// Rotate moves a grant to its next generation if the presented one is
+	// current, and otherwise decides what the presented token means. Its
+	// outcome, revocation included, is committed with a nil error. A grant
+	// gone stale is rotated only if the service still admits the account.
+	Rotate(context.Context, RotateVerb) (Rotated, error)
+	// Revoke ends one grant or many of an account, children included, and
+	// cuts off what names a person where its last grant of a service ended.
+	// With a status it also changes the account's.
+	Revoke(context.Context, RevokeVerb) (Ended, error)
+	// AnswerLost notes that the answer with this generation did not arrive.
+	AnswerLost(ctx context.Context, grant, generation int64) error
+}
+
+// Reader are the reads; each sees one consistent moment.
+type Reader interface {
+	// Subject returns the account as the service sees it, acting for the group
+	// it owns when group is not 0. It gives an account that the service has
+	// not met its subject there. NotFound without such an account or group.
+	Subject(ctx context.Context, service string, account, group int64) (Subject, error)
+	// SubjectByID is Subject by the service's own id for an account.
+	SubjectByID(ctx context.Context, service, id string) (Subject, error)
+	// KeyBySecret returns the grant of an API key by the SHA-256 of its secret.
+	KeyBySecret(ctx context.Context, hash [32]byte) (Grant, error)
+	// Grant returns one grant, live or not.
+	Grant(ctx context.Context, id int64) (Grant, error)
+	// List returns the grants a filter matches, newest first.
+	List(context.Context, Filter) ([]Grant, error)
+}
+
+// Feed is the numbered list of everything that makes a token worse.
+type Feed interface {
+	// Load gives every entry still in force, and the position they stand at.
+	Load(ctx context.Context, each func(Entry)) (Position, error)
+	// Since gives the entries after seq in order, at most limit, and the
+	// position of the last one (or of the head when there are none).
+	Since(ctx context.Context, seq int64, limit int) ([]Entry, Position, error)
+	// Changed reports whether another process may have committed since the
+	// last call; true when in doubt.
+	Changed(context.Context) (bool, error)
+}
+
+// Upkeep is what the server does by itself.
+type Upkeep interface {
+	// Touch adds uses to grants.
+	Touch(context.Context, []Use) error
+	// Purge removes, among the next batch grants after cursor, those nothing
+	// minted from can be valid 24 h before now, and old feed rows, cut-offs
+	// and audit lines. It returns the next cursor, 0 at the end.
+	Purge(ctx context.Context, v PurgeVerb) (next int64, removed int, err error)
+	// Start notes a server's start: earlier runs that did not end are marked
+	// as crashed. It returns the run's number and the highest time stored.
+	Start(ctx context.Context, now time.Time) (run int64, high time.Time, err error)
+	// Alive notes that the run lives at now; final ends it in good order.
+	Alive(ctx context.Context, run int64, now time.Time, final bool) error
+}
+
+// IssueVerb asks for a grant.
+type IssueVerb struct {
+	By         Caller
+	Now        time.Time
+	Grant      Grant // Account, Service, Kind, Label, Scope, Parent, Group, Nonce, NotBefore, ExpiresAt, Cap, Preview
+	SecretHash []byte
+}
+
+// Issued is a grant made.
+type Issued struct {
+	Grant   Grant
+	Subject Subject
+	Ended   []int64 // grants over the limit
+}
+
+// RotateVerb presents a refresh token.
+type RotateVerb struct {
+	By         Caller
+	Now        time.Time
+	Service    string
+	Grant      int64
+	Nonce      int64
+	Generation int64
+	Lifetime   time.Duration
+	Window     time.Duration
+	Replay     Replay
+	RetryKey   []byte // SHA-256 of the Idempotency-Key, or nil
+}
+
+// Outcome is what a presented refresh token turned out to be.
+type Outcome string
+
+// The outcomes of Rotate.
+const (
+	RotatedNow     Outcome = "rotated"  // a new generation
+	RotatedSame    Outcome = "same"     // the last answer again
+	RotateRaced    Outcome = "raced"    // the direct predecessor, too soon to be theft
+	RotateReused   Outcome = "reused"   // an ancestor; the grant has been revoked
+	RotateAhead    Outcome = "ahead"    // a generation the store has not seen: it went back
+	RotateRevoked  Outcome = "revoked"  // the grant was revoked before
+	RotateExpired  Outcome = "expired"  // the grant is past its end
+	RotateNotFound Outcome = "notfound" // no such grant, or another nonce
+)
+
+// Rotated is what came of a rotation; Grant is set where a row was found.
+type Rotated struct {
+	Outcome Outcome
+	Grant   Grant
+	Ended   Ended // for RotateReused
+}
+
+// RevokeVerb asks for an end. Exactly one of Grant and Account is set.
+type RevokeVerb struct {
+	By     Caller
+	Now    time.Time
+	Reason string
+
+	Grant   int64
+	Owner   int64  // when set, a Grant of another account is NotFound
+	Account int64  // every live grant of it …
+	Service string // … in this service only, when set
+	Kinds   []GrantKind
+	Status  string // with Account: the account's new status, "disabled" or "deleted"
+
+	// Nonce and Generation, with Possession, must be the grant's present ones;
+	// otherwise the verb decides as Rotate does and answers with its outcome.
+	Possession bool
+	Nonce      int64
+	Generation int64
+	Window     time.Duration
+}
+
+// Ended is what a revocation ended.
+type Ended struct {
+	Grants  []int64
+	Cutoffs []Cutoff
+	Outcome Outcome // of a Possession that was not the present token
+}
+
+// Cutoff refuses what tokens that name a person were minted up to At.
+type Cutoff struct {
+	Service string
+	Name    string
+	At      time.Time
+	Until   time.Time // after which it is no longer needed
+}
+
+// Entry is one line of the feed.
+type Entry struct {
+	Seq     int64
+	Kind    EntryKind
+	Grant   int64
+	Service string
+	Name    string
+	At      time.Time
+	Until   time.Time
+}
+
+// EntryKind says what an entry makes worse.
+type EntryKind string
+
+// The kinds of entry.
+const (
+	EntryGrant     EntryKind = "grant"      // Grant is revoked
+	EntryStale     EntryKind = "stale"      // Grant's account changed at At
+	EntryCutoff    EntryKind = "cutoff"     // Service, Name, At, Until
+	EntryNotBefore EntryKind = "not_before" // Service ("" for all) refuses tokens issued before At
+)
+
+// Position is a place in a store's feed. Another epoch is another history.
+type Position struct {
+	Epoch int64
+	Seq   int64
+}
+
+// Filter selects grants; zero fields select everything.
+type Filter struct {
+	Account int64
+	Service string
+	Kinds   []GrantKind
+	Live    bool // not revoked and not past its end at Now
+	Now     time.Time
+	Limit   int // 0 means 1000
+}
+
+// Use is one grant's uses since the last flush.
+type Use struct {
+	Grant int64
+	At    time.Time
+	Count int64
+}
+
+// PurgeVerb says what is old.
+type PurgeVerb struct {
+	Now       time.Time
+	Cursor    int64
+	Batch     int
+	AuditKeep time.Duration
+}

@@ -1,0 +1,104 @@
+package token
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	aliveEvery = 5 * time.Second
+	flushEvery = time.Minute
+	purgeEvery = 10 * time.Second
+	purgeBatch = 2000
+)
+
+// Keeper does what a server does by itself: it notes that it runs, writes last
+// uses and purges. A process that serves has exactly one.
+type Keeper struct {
+	e         *Engine
+	run       int64
+	auditKeep time.Duration
+	clock     clockGuard
+	cursor    int64
+	purged    time.Time
+	flushed   time.Time
+}
+
+// Keep notes the start of a server, so that answers a crashed run may have
+// lost are known, and returns its keeper. auditKeep is how long audit lines stay.
+func (e *Engine) Keep(ctx context.Context, auditKeep time.Duration) (*Keeper, error) {
+	now := e.now()
+	run, high, err := e.store.Start(ctx, now)
+	if err != nil {
+		return nil, wrap("noting the start of the server", err)
+	}
+	k := &Keeper{e: e, run: run, auditKeep: auditKeep, flushed: now, purged: now}
+	if by := k.clock.start(now, high); by != 0 {
+		k.alarm(by)
+	}
+	return k, nil
+}
+
+// Run tends the store until ctx ends, then notes an orderly end.
+func (k *Keeper) Run(ctx context.Context) {
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			k.end(context.WithoutCancel(ctx))
+			return
+		case <-tick.C:
+			k.tend(ctx)
+		}
+	}
+}
+
+// tend does what is due. A failure is logged and tried again next time.
+func (k *Keeper) tend(ctx context.Context) {
+	now := k.e.now()
+	if by := k.clock.observe(now); by != 0 {
+		k.alarm(by)
+	}
+	k.check("noting that the server lives", k.e.store.Alive(ctx, k.run, now, false))
+	if now.Sub(k.flushed) >= flushEvery {
+		k.flushed = now
+		k.check("writing last uses", k.e.FlushUses(ctx))
+	}
+	if now.Sub(k.purged) >= purgeEvery && !k.clock.alarmed() {
+		k.purged = now
+		k.purge(ctx, now)
+	}
+	k.e.ended.forget(now)
+}
+
+func (k *Keeper) purge(ctx context.Context, now time.Time) {
+	next, removed, err := k.e.store.Purge(ctx, PurgeVerb{Now: now, Cursor: k.cursor, Batch: purgeBatch, AuditKeep: k.auditKeep})
+	if err != nil {
+		k.check("purging", err)
+		return
+	}
+	k.cursor = next
+	if removed > 0 {
+		k.e.log.Info("purged", "rows", removed)
+	}
+}
+
+// end writes what waits, within a few seconds.
+func (k *Keeper) end(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
+	defer stop()
+	k.check("writing last uses", k.e.FlushUses(ctx))
+	k.check("noting the end of the server", k.e.store.Alive(ctx, k.run, k.e.now(), true))
+}
+
+func (k *Keeper) check(doing string, err error) {
+	if err != nil {
+		k.e.log.Error(doing+" failed", "err", err)
+	}
+}
+
+func (k *Keeper) alarm(by time.Duration) {
+	k.e.log.Error("the clock jumped; nothing is purged for 24 h of running: check the system's time",
+		"by", by.Round(time.Second).String())
+}
