@@ -15,7 +15,7 @@ demo: build
 	./symbolon demo
 
 build:
-	$(GO) build -trimpath -ldflags='-s -w' -o symbolon ./cmd/symbolon
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o symbolon ./cmd/symbolon
 
 ## test: installs what the tests need, then runs everything
 test: tools unit e2e

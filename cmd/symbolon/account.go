@@ -105,9 +105,12 @@ type accountList struct {
 
 func (c *accountList) Run(ctx context.Context, t *terminal, all *commands) error {
 	return all.withApp(ctx, t, false, func(a *app.App) error {
-		found, err := a.Accounts.List(ctx, account.Filter{Group: c.Group, Type: c.Type, Status: c.Status, Prefix: c.Prefix})
+		found, err := a.Accounts.List(ctx, account.Filter{Group: c.Group, Type: c.Type, Status: c.Status, Prefix: c.Prefix, Limit: listLimit})
 		if err != nil {
 			return err
+		}
+		if len(found) == listLimit {
+			fmt.Fprintf(t.err, "Only the first %d are shown: narrow the list with --prefix, --group or --type.\n", listLimit)
 		}
 		var rows []accountRow
 		for _, f := range found {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"symbolon/internal/account"
 	"symbolon/internal/app"
 	"symbolon/internal/token"
 )
@@ -33,11 +34,13 @@ func (c *apikeyCreate) Run(ctx context.Context, t *terminal, all *commands) erro
 		if err != nil {
 			return err
 		}
-		group, err := groupID(ctx, a, c.Group)
-		if err != nil {
-			return err
+		var group account.Group
+		if c.Group != "" {
+			if group, err = findGroup(ctx, a, c.Group); err != nil {
+				return err
+			}
 		}
-		key, g, err := a.Engine.MakeKey(ctx, token.Operator(), token.KeyRequest{Account: acc.ID, Group: group, Label: c.Name, From: from, To: to})
+		key, g, err := a.Engine.MakeKey(ctx, token.Operator(), token.KeyRequest{Account: acc.ID, Group: group.ID, Label: c.Name, From: from, To: to})
 		if err != nil {
 			return fmt.Errorf("creating an API key: %w", err)
 		}
@@ -48,22 +51,6 @@ func (c *apikeyCreate) Run(ctx context.Context, t *terminal, all *commands) erro
 		_, err = fmt.Fprintf(t.out, "id: %d\nkey: %s\n", g.ID, key.Reveal())
 		return err
 	})
-}
-
-func groupID(ctx context.Context, a *app.App, name string) (int64, error) {
-	if name == "" {
-		return 0, nil
-	}
-	groups, err := a.Accounts.ListGroups(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, g := range groups {
-		if g.Name == name {
-			return g.ID, nil
-		}
-	}
-	return 0, nothing{fmt.Sprintf("there is no group %q: see symbolon group list", name)}
 }
 
 // days turns a first and a last day into the first moment and the first one

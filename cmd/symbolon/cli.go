@@ -73,7 +73,12 @@ func helpText() string {
 
 type versionCommand struct{}
 
-func (versionCommand) Run(t *terminal) error { return printVersion(t) }
+func (versionCommand) Run(t *terminal, all *commands) error {
+	if all.JSON {
+		return t.printJSON(map[string]string{"version": version})
+	}
+	return printVersion(t)
+}
 
 type versionFlag bool
 
@@ -104,15 +109,7 @@ func run(ctx context.Context, t terminal, args []string) (code int) {
 			code = int(c)
 		}
 	}()
-	var c commands
-	parser, err := kong.New(&c, kong.Name("symbolon"), kong.Description(helpText()), kong.Writers(t.out, t.err),
-		kong.Exit(func(n int) { panic(exitCode(n)) }), kong.Bind(&t), kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&c), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
-	if err != nil {
-		fmt.Fprintln(t.err, "symbolon:", err)
-		return exitFailed
-	}
-	parsed, err := parser.Parse(args)
+	parsed, err := newParser(ctx, &t).Parse(args)
 	if err != nil {
 		fmt.Fprintln(t.err, "symbolon:", err)
 		fmt.Fprintln(t.err, "See: symbolon --help")
@@ -123,6 +120,14 @@ func run(ctx context.Context, t terminal, args []string) (code int) {
 		return codeOf(err)
 	}
 	return exitDone
+}
+
+// newParser panics when the tags of commands are wrong, which every test sees.
+func newParser(ctx context.Context, t *terminal) *kong.Kong {
+	c := new(commands)
+	return kong.Must(c, kong.Name("symbolon"), kong.Description(helpText()), kong.Writers(t.out, t.err),
+		kong.Exit(func(n int) { panic(exitCode(n)) }), kong.Bind(t), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(c), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 }
 
 // usageError is a wrong use that the parser cannot see.

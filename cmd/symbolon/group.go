@@ -48,11 +48,29 @@ func (c *groupAdd) Run(ctx context.Context, t *terminal, all *commands) error {
 		if err != nil {
 			return err
 		}
-		if all.JSON {
-			return t.printJSON(newGroupRow(g))
-		}
-		return t.printTable(groupHeading, [][]string{newGroupRow(g).cells()})
+		return printGroup(t, all.JSON, g)
 	})
+}
+
+func printGroup(t *terminal, asJSON bool, g account.Group) error {
+	if asJSON {
+		return t.printJSON(newGroupRow(g))
+	}
+	return t.printTable(groupHeading, [][]string{newGroupRow(g).cells()})
+}
+
+// findGroup finds a group as accounts are found, in any letter case.
+func findGroup(ctx context.Context, a *app.App, name string) (account.Group, error) {
+	groups, err := a.Accounts.ListGroups(ctx)
+	if err != nil {
+		return account.Group{}, err
+	}
+	for _, g := range groups {
+		if account.Key(g.Name) == account.Key(name) {
+			return g, nil
+		}
+	}
+	return account.Group{}, nothing{fmt.Sprintf("there is no group %q: see symbolon group list", name)}
 }
 
 type groupList struct{}
@@ -77,7 +95,15 @@ type groupDelete struct {
 
 func (c *groupDelete) Run(ctx context.Context, t *terminal, all *commands) error {
 	return all.withApp(ctx, t, false, func(a *app.App) error {
-		return a.Accounts.DeleteGroup(ctx, operator, c.Group)
+		g, err := findGroup(ctx, a, c.Group)
+		if err != nil {
+			return err
+		}
+		if err := a.Accounts.DeleteGroup(ctx, operator, c.Group); err != nil {
+			return err
+		}
+		fmt.Fprintln(t.err, "Deleted, as it was:")
+		return printGroup(t, all.JSON, g)
 	})
 }
 
@@ -102,7 +128,11 @@ func (c *groupMember) Run(ctx context.Context, t *terminal, all *commands) error
 				return err
 			}
 		}
-		return nil
+		g, err := findGroup(ctx, a, c.Group)
+		if err != nil {
+			return err
+		}
+		return printGroup(t, all.JSON, g)
 	})
 }
 

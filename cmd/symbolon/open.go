@@ -29,7 +29,7 @@ func (c *commands) load(t *terminal) (*config.Config, error) {
 func (c *commands) loadWith(t *terminal, flags map[string]string) (*config.Config, error) {
 	loaded, err := config.Load(config.Sources{File: c.Config, DataDir: c.Data, Flags: flags, Env: t.env})
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+		return nil, fmt.Errorf("reading the configuration:\n%w", err)
 	}
 	return loaded, nil
 }

@@ -58,7 +58,10 @@ func (configCheck) Run(t *terminal, all *commands) error {
 		return err
 	}
 	if err := conf.Check(); err != nil {
-		return err
+		return fmt.Errorf("checking the configuration:\n%w", err)
+	}
+	if err := app.CheckKeys(conf); err != nil {
+		return fmt.Errorf("checking the key files:\n%w", err)
 	}
 	for _, w := range conf.Warnings() {
 		fmt.Fprintln(t.err, "warning:", w)

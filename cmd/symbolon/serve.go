@@ -40,6 +40,11 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal, all *commands) erro
 		return err
 	}
 	defer a.Close()
+	if c.Dev {
+		if err := writeConfig(conf); err != nil {
+			return err
+		}
+	}
 	return a.Serve(ctx, ln, func(ctx context.Context) error {
 		base := "http://" + ln.Addr().String()
 		fmt.Fprintln(t.out, "serving on", base)
@@ -65,6 +70,9 @@ func (c *serveCommand) listen(t *terminal, all *commands) (*config.Config, net.L
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := conf.Check(); err != nil {
+		return nil, nil, fmt.Errorf("checking the configuration:\n%w", err)
+	}
 	ln, err := openPort(conf.Listen)
 	return conf, ln, err
 }
@@ -77,8 +85,7 @@ func openPort(addr string) (net.Listener, error) {
 	return ln, nil
 }
 
-// listenDev makes a configuration out of nothing and writes it into the data
-// folder, so that a command given only --data finds it.
+// listenDev makes a configuration out of nothing, and its data folder.
 func (c *serveCommand) listenDev(t *terminal, all *commands) (*config.Config, net.Listener, error) {
 	if all.Config != "" {
 		return nil, nil, usage("--dev makes its own configuration: leave --config away, or --dev")
@@ -97,15 +104,33 @@ func (c *serveCommand) listenDev(t *terminal, all *commands) (*config.Config, ne
 	if err != nil {
 		return nil, nil, err
 	}
-	conf := config.Dev(data, ln.Addr().String())
-	if all.Store != "" {
-		conf.Store = all.Store
-	}
-	if err := writeConfig(conf); err != nil {
+	conf, err := writeDev(t, data, all.Store, ln.Addr().String())
+	if err != nil {
 		ln.Close()
 		return nil, nil, err
 	}
 	return conf, ln, nil
+}
+
+// writeDev writes the configuration and reads it back, as every command that
+// is given only the folder will: variables overrule it here as they do there.
+func writeDev(t *terminal, data, store, addr string) (*config.Config, error) {
+	conf := config.Dev(data, addr)
+	if path, ok := strings.CutPrefix(store, "sqlite:"); ok {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, fmt.Errorf("finding the database: %w", err)
+		}
+		store = "sqlite:" + abs
+	}
+	if store != "" {
+		conf.Store = store
+	}
+	if err := writeConfig(conf); err != nil {
+		return nil, err
+	}
+	written := commands{Data: data}
+	return written.loadWith(t, map[string]string{"listen": addr})
 }
 
 // loopback refuses an address that others could reach.
@@ -120,13 +145,10 @@ func loopback(addr string) error {
 	return usage("--dev listens on loopback only, not on %q: its accounts and keys are for trying out", host)
 }
 
+// writeConfig puts the configuration into the data folder, so that a command
+// given only --data finds it. Whoever writes it has the folder's lock: another
+// server's configuration is not touched.
 func writeConfig(conf *config.Config) error {
-	if err := conf.Check(); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(conf.Data, 0o700); err != nil {
-		return fmt.Errorf("making the data folder: %w", err)
-	}
 	file := filepath.Join(conf.Data, "symbolon.yaml")
 	err := os.WriteFile(file+".new", conf.Marshal(), 0o600)
 	if err == nil {

@@ -108,6 +108,9 @@ const grantHeading = "GRANT ACCOUNT SERVICE KIND NAME STATE CREATED USED EXPIRES
 
 func (c *tokenList) Run(ctx context.Context, t *terminal, all *commands) error {
 	return all.withApp(ctx, t, false, func(a *app.App) error {
+		if err := knownService(a, c.Service); err != nil {
+			return err
+		}
 		f := token.Filter{Service: c.Service, Live: !c.All}
 		if c.Account != "" {
 			acc, err := a.Accounts.Get(ctx, c.Account)
@@ -120,10 +123,27 @@ func (c *tokenList) Run(ctx context.Context, t *terminal, all *commands) error {
 	})
 }
 
+// knownService refuses a name that would silently select nothing.
+func knownService(a *app.App, name string) error {
+	for _, s := range a.Config.Services {
+		if name == "" || s.Name == name {
+			return nil
+		}
+	}
+	return nothing{fmt.Sprintf("no service is called %q: see symbolon config check", name)}
+}
+
+// listLimit is how many rows a list shows at most.
+const listLimit = 1000
+
 func listGrants(ctx context.Context, t *terminal, a *app.App, asJSON bool, what string, f token.Filter) error {
+	f.Limit = listLimit
 	grants, err := a.Engine.List(ctx, token.Operator(), f)
 	if err != nil {
 		return err
+	}
+	if len(grants) == listLimit {
+		fmt.Fprintf(t.err, "Only the newest %d are shown: ask for one account.\n", listLimit)
 	}
 	var rows []grantRow
 	for _, g := range grants {
@@ -153,6 +173,9 @@ func (c *tokenRevoke) Run(ctx context.Context, t *terminal, all *commands) error
 		return usage("--all and --service go with --account")
 	}
 	return all.withApp(ctx, t, false, func(a *app.App) error {
+		if err := knownService(a, c.Service); err != nil {
+			return err
+		}
 		req := token.RevokeRequest{Grant: c.Grant, Service: c.Service, Reason: "revoked by the operator"}
 		if c.Account != "" {
 			acc, err := a.Accounts.Get(ctx, c.Account)

@@ -59,13 +59,6 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return p.String(), nil
 }
 
-// NeedsRehash reports whether a hash was made at another cost than new ones
-// are, or cannot be read.
-func (h *Hasher) NeedsRehash(hash string) bool {
-	p, err := parsePHC(hash)
-	return err != nil || p.cost != h.cost
-}
-
 // enter waits for a slot; whoever gets one must call leave.
 func (h *Hasher) enter(ctx context.Context) (leave func(), err error) {
 	busy := &Error{Kind: Busy, Text: "too many passwords are being checked; try again in a moment", RetryAfter: lineWait}

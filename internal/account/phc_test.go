@@ -132,19 +132,6 @@ func TestNothingTruncated(t *testing.T) {
 	}
 }
 
-func TestNeedsRehash(t *testing.T) {
-	h := NewHasher(cheap)
-	own, err := h.Hash(t.Context(), "correct horse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for hash, want := range map[string]bool{own: false, reference[0].hash: true, "": true} {
-		if got := h.NeedsRehash(hash); got != want {
-			t.Errorf("NeedsRehash(%q) = %t, want %t", hash, got, want)
-		}
-	}
-}
-
 func FuzzPHC(f *testing.F) {
 	for _, c := range reference {
 		f.Add(c.hash)

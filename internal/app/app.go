@@ -82,7 +82,11 @@ func (a *App) services() []*token.Service {
 
 func (a *App) openStore(ctx context.Context, serve bool) error {
 	path := strings.TrimPrefix(a.Config.Store, "sqlite:")
-	if err := prepareFolder(filepath.Dir(path), path, serve); err != nil {
+	if serve {
+		if err := makeFolders(a.Config.Data, filepath.Dir(path)); err != nil {
+			return err
+		}
+	} else if err := mustExist(path); err != nil {
 		return err
 	}
 	db, err := sqlite.Open(ctx, sqlite.Options{Path: path, Serve: serve, Migrations: sqlstore.SQLite(), Log: a.log})
@@ -94,15 +98,18 @@ func (a *App) openStore(ctx context.Context, serve bool) error {
 	return nil
 }
 
-// prepareFolder makes the folder for a server; a command that finds no
-// database has been pointed at the wrong place.
-func prepareFolder(dir, path string, serve bool) error {
-	if serve {
+func makeFolders(folders ...string) error {
+	for _, dir := range folders {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("making the data folder: %w", err)
 		}
-		return nil
 	}
+	return nil
+}
+
+// mustExist refuses for a command to make a database: one that finds none has
+// been pointed at the wrong place.
+func mustExist(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no database at %s: start `symbolon serve` once, or point at its folder with --data or --config", path)
 	}

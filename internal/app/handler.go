@@ -150,7 +150,9 @@ func (a *App) legacyCertificate(ctx context.Context, service string) httpio.Resp
 	body, err := a.certificate(ctx, m)
 	if err != nil {
 		a.log.ErrorContext(ctx, "publishing the legacy certificate failed", "service", service, "err", err)
-		return ownFailure(http.StatusServiceUnavailable)
+		resp := ownFailure(http.StatusServiceUnavailable)
+		resp.Header.Set("Retry-After", "1")
+		return resp
 	}
 	return publicly("application/x-x509-ca-cert", body)
 }

@@ -5,10 +5,10 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"log/slog"
 	"time"
 
+	"symbolon/internal/config"
 	"symbolon/internal/jws"
 	"symbolon/internal/keyring"
 	"symbolon/internal/token"
@@ -38,27 +38,62 @@ func (a *App) openKeys(ctx context.Context) (*keyring.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	wants := []keyring.Want{{Purpose: keyring.MAC, Alg: keyring.HMAC}}
-	for _, m := range a.mounts {
+	wants, err := wanted(a.mounts)
+	if err != nil {
+		return nil, err
+	}
+	return keyring.Open(ctx, a.Store, master, wants, a.now)
+}
+
+// wanted lists the keys that all services need.
+func wanted(mounts []mount) ([]keyring.Want, error) {
+	var wants []keyring.Want
+	for _, m := range mounts {
 		own, err := m.wants()
 		if err != nil {
 			return nil, err
 		}
 		wants = append(wants, own...)
 	}
-	return keyring.Open(ctx, a.Store, master, wants, a.now)
+	return wants, nil
+}
+
+// CheckKeys reports what is wrong with the key files that a configuration
+// names: unreadable, weak or published keys, one key in two places, and a
+// master key that is none. It opens no store, so it cannot see that a master
+// key is another than the store's.
+func CheckKeys(c *config.Config) error {
+	noLegacy := func(string) func(context.Context) (*rsa.PrivateKey, error) { return nil }
+	mounts, err := mountAll(c, noLegacy, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	wants, err := wanted(mounts)
+	if err != nil {
+		return err
+	}
+	_, err = loadMaster(c)
+	if errors.Is(err, keyring.ErrNoMaster) {
+		err = nil // the first start makes one
+	}
+	return errors.Join(err, keyring.CheckPinned(wants))
+}
+
+func loadMaster(c *config.Config) (keyring.Master, error) {
+	if file := c.MasterKeyPath(); file != "" {
+		return keyring.LoadMaster("", file)
+	}
+	return keyring.LoadMaster(c.MasterKey.Reveal(), "")
 }
 
 // masterKey reads the master key. It makes one only for a store that has no
 // keys yet: with another, the store's keys would be lost.
 func (a *App) masterKey(ctx context.Context) (keyring.Master, error) {
+	master, err := loadMaster(a.Config)
+	if !errors.Is(err, keyring.ErrNoMaster) {
+		return master, err
+	}
 	path := a.Config.MasterKeyPath()
-	if path == "" {
-		return keyring.LoadMaster(a.Config.MasterKey.Reveal(), "")
-	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return keyring.LoadMaster("", path)
-	}
 	stored, err := a.Store.Keys(ctx)
 	if err != nil {
 		return keyring.Master{}, fmt.Errorf("looking for signing keys: %w", err)

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -22,11 +21,11 @@ func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Con
 	if err := a.Engine.Start(ctx); err != nil {
 		return err
 	}
-	keeper, err := a.Engine.Keep(ctx, time.Duration(a.Config.AuditKeep))
+	handler, err := a.Handler()
 	if err != nil {
 		return err
 	}
-	handler, err := a.Handler()
+	keeper, err := a.Engine.Keep(ctx, time.Duration(a.Config.AuditKeep))
 	if err != nil {
 		return err
 	}
@@ -59,7 +58,8 @@ func (a *App) answer(ctx context.Context, ln net.Listener, server *http.Server, 
 	a.log.Info("stopping: finishing the requests in flight")
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	if err := server.Shutdown(end); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Shutdown(end); err != nil {
+		server.Close()
 		return fmt.Errorf("finishing requests in flight within %s: %w", grace, err)
 	}
 	return nil

@@ -132,7 +132,11 @@ func (e *Engine) subjectOf(ctx context.Context, svc *Service, c Claims) (Subject
 	if err != nil {
 		return Subject{}, err
 	}
-	return e.store.Subject(ctx, svc.Name, g.Account, g.Group)
+	sub, err := e.store.Subject(ctx, svc.Name, g.Account, g.Group)
+	if err == nil && sub.Acting == nil && sub.ID != c.Subject {
+		return Subject{}, Refuse(Malformed, "the token names subject %q, grant %d is of %q", c.Subject, c.Grant, sub.ID)
+	}
+	return sub, err
 }
 
 func (e *Engine) serviceKeyGrants() []int64 {

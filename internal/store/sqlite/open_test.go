@@ -56,6 +56,19 @@ func TestOpenCreates(t *testing.T) {
 	}
 }
 
+// A stopped server's file can be copied alone.
+func TestServerLeavesAWholeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "symbolon.db")
+	d := openTest(t, Options{Path: path, Serve: true})
+	mustWrite(t, d, add("a"))
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		t.Errorf("%d bytes are left in the write-ahead log", info.Size())
+	}
+}
+
 func TestOpenMigrates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "symbolon.db")
 	d := openTest(t, Options{Path: path})

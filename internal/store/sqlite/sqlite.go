@@ -141,15 +141,28 @@ func (d *DB) Close() error {
 	d.closing.Do(func() {
 		close(d.closed)
 		<-d.writer.stopped
-		err = d.writer.session.drop()
 		for range readers {
 			err = errors.Join(err, (<-d.readers).drop())
 		}
 		d.changes.Lock()
 		defer d.changes.Unlock()
-		err = errors.Join(err, d.watch.drop(), d.pool.Close(), d.turn.close(), d.lock.release())
+		err = errors.Join(err, d.watch.drop())
+		d.emptyLog()
+		err = errors.Join(err, d.writer.session.drop(), d.pool.Close(), d.turn.close(), d.lock.release())
 	})
 	return err
+}
+
+// emptyLog moves the write-ahead log into the file, so that a stopped server's file is whole by itself. A command leaves
+// that alone: it would hold up the server beside it. Another process that reads may prevent it, which does no harm.
+func (d *DB) emptyLog() {
+	if d.lock == nil || d.writer.session.conn == nil {
+		return
+	}
+	_, err := d.writer.session.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err != nil && d.log != nil {
+		d.log.Warn("moving the write-ahead log into the database failed; it is kept beside it", "err", err)
+	}
 }
 
 // Write implements sqlstore.DB: fn runs on the writer's goroutine, in a batch with the verbs that waited beside it.

@@ -9,6 +9,7 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
+	"symbolon/internal/token"
 )
 
 const selectAccount = `SELECT id, name, type, status, display, email, password_hash <> '', created_at, updated_at FROM accounts`
@@ -158,8 +159,8 @@ func (s *Store) Failed(ctx context.Context, by account.By, key string, id int64,
 
 // Succeeded forgets the failures under key.
 func (s *Store) Succeeded(ctx context.Context, key string) error {
-	return s.db.Write(ctx, func(tx Tx) error {
-		_, err := tx.Exec(`DELETE FROM attempts WHERE key = $1`, key)
+	return s.write(ctx, "forgetting failed sign-ins", token.Caller{}, s.now(), func(v *verb) error {
+		_, err := v.Exec(`DELETE FROM attempts WHERE key = $1`, key)
 		return err
 	})
 }

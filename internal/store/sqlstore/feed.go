@@ -29,9 +29,9 @@ func (s *Store) Load(ctx context.Context, do func(token.Entry)) (token.Position,
 	return p, err
 }
 
-// What is in force, each in the columns of the feed. The first two read an index alone, but for the time.
+// What is in force, each in the columns of the feed. The first, of which there may be millions, reads an index alone.
 var loads = []string{
-	`SELECT 0, 0, 'grant', id, '', '', NULL FROM grants WHERE revoked_at IS NOT NULL ORDER BY id`,
+	`SELECT 0, NULL, 'grant', id, '', '', NULL FROM grants WHERE revoked_at IS NOT NULL ORDER BY id`,
 	`SELECT 0, stale_at, 'stale', id, '', '', NULL FROM grants WHERE stale_at IS NOT NULL ORDER BY id`,
 	`SELECT 0, at, 'cutoff', 0, service, name, until FROM cutoffs`,
 	`SELECT 0, at, 'not_before', 0, service, '', NULL FROM not_before`,

@@ -43,13 +43,12 @@ const (
 )
 
 // Purge removes grants nothing of which can be valid, a batch at a time; see token.Upkeep. removed counts grants alone.
-// A grant whose last instant is not known stays for ever. With cursor 0 it also trims the other tables by a batch each.
+// A grant whose last instant is not known stays for ever. Each call also trims the other tables by a batch; AuditKeep 0
+// keeps audit lines for ever.
 func (s *Store) Purge(ctx context.Context, pv token.PurgeVerb) (next int64, removed int, err error) {
 	err = s.write(ctx, "purging", token.Caller{}, pv.Now, func(v *verb) error {
-		if pv.Cursor == 0 {
-			if err := v.trim(pv); err != nil {
-				return err
-			}
+		if err := v.trim(pv); err != nil {
+			return err
 		}
 		var count int
 		if err := v.QueryRow(selectBatch, pv.Cursor, pv.Batch).Scan(&count, &next); err != nil {
@@ -79,11 +78,14 @@ func (v *verb) trim(pv token.PurgeVerb) error {
 		keep      time.Duration
 	}{
 		{`DELETE FROM feed WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM feed ORDER BY seq LIMIT $2) AS oldest WHERE at < $1)`, feedKept},
-		{`DELETE FROM cutoffs WHERE until < $1 AND (service, name) IN (SELECT service, name FROM cutoffs WHERE until < $1 LIMIT $2)`, purgeMargin},
+		{`DELETE FROM cutoffs WHERE (service, name) IN (SELECT service, name FROM cutoffs WHERE until < $1 LIMIT $2)`, purgeMargin},
 		{`DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)`, pv.AuditKeep},
 		{`DELETE FROM attempts WHERE key IN (SELECT key FROM attempts WHERE last_at < $1 LIMIT $2)`, attemptsKept},
 		{`DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
 	} {
+		if t.keep == 0 {
+			continue
+		}
 		if _, err := v.Exec(t.statement, millis(pv.Now.Add(-t.keep)), pv.Batch); err != nil {
 			return fmt.Errorf("removing old rows: %w", err)
 		}

@@ -43,7 +43,7 @@ type minted struct {
 
 // Whatever happens, a grant from which a valid token may be about is there, with its revocation.
 func purgeKeepsWhatIsNeeded(k *kit) {
-	seed := uint64(time.Now().UnixNano())
+	seed := rand.Uint64()
 	k.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 	ada := k.person("ada")

@@ -105,8 +105,8 @@ CREATE TABLE grants (
 );
 CREATE INDEX grants_account ON grants (account_id, service);
 CREATE UNIQUE INDEX grants_secret ON grants (secret_hash) WHERE secret_hash IS NOT NULL;
-CREATE INDEX grants_revoked ON grants (id) WHERE revoked_at IS NOT NULL;
-CREATE INDEX grants_stale ON grants (id) WHERE stale_at IS NOT NULL;
+CREATE INDEX grants_revoked ON grants (id, revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX grants_stale ON grants (id, stale_at) WHERE stale_at IS NOT NULL;
 CREATE INDEX grants_parent ON grants (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX grants_group ON grants (group_id) WHERE group_id IS NOT NULL;
 
@@ -133,6 +133,7 @@ CREATE TABLE cutoffs (
     until   BIGINT NOT NULL, -- no such token can be valid after
     PRIMARY KEY (service, name)
 );
+CREATE INDEX cutoffs_until ON cutoffs (until);
 
 CREATE TABLE not_before (
     service TEXT PRIMARY KEY, -- empty for all
@@ -178,6 +179,7 @@ CREATE TABLE attempts (
     first_at BIGINT NOT NULL,
     last_at  BIGINT NOT NULL
 );
+CREATE INDEX attempts_last ON attempts (last_at);
 
 CREATE TABLE runs (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,250 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func TestBits(t *testing.T) {
+	e := newEnded()
+	ids := []int64{1, 63, 64, blockBits - 1, blockBits, 1<<32 + 5}
+	e.grants(ids)
+	for _, id := range ids {
+		if !e.has(id) {
+			t.Errorf("%d is not set", id)
+		}
+		if e.has(id + 1000) {
+			t.Errorf("%d is set", id+1000)
+		}
+	}
+	if !e.has(-1) {
+		t.Error("a grant below zero passes")
+	}
+}
+
+// Many set bits of new blocks at once; none may be lost to a copy of the table.
+func TestBitsFromManyGoroutines(t *testing.T) {
+	e := newEnded()
+	var wg sync.WaitGroup
+	for g := range 16 {
+		wg.Go(func() {
+			for i := range 64 {
+				e.grants([]int64{int64(i*16+g) * blockBits})
+			}
+		})
+	}
+	wg.Wait()
+	for i := range 16 * 64 {
+		if !e.has(int64(i) * blockBits) {
+			t.Fatalf("bit %d was lost", i)
+		}
+	}
+}
+
+func TestMarksMoveForwardOnly(t *testing.T) {
+	e := newEnded()
+	late, early := noon, noon.Add(-time.Hour)
+	e.apply([]Entry{
+		{Kind: EntryStale, Grant: 7, At: late}, {Kind: EntryStale, Grant: 7, At: early},
+		{Kind: EntryCutoff, Service: "s", Name: "n", At: late, Until: late.Add(time.Hour)},
+		{Kind: EntryCutoff, Service: "s", Name: "n", At: early, Until: early},
+		{Kind: EntryNotBefore, Service: "s", At: late}, {Kind: EntryNotBefore, Service: "s", At: early},
+	})
+	if !e.stale(7, late) || e.stale(7, late.Add(time.Second)) || e.stale(8, early) {
+		t.Error("stale is wrong")
+	}
+	if !e.cutoff("s", "n").Equal(late) || !e.cutoff("s", "m").IsZero() {
+		t.Error("cutoff is wrong")
+	}
+	if !e.beforeEpoch("s", late.Add(-time.Second)) || e.beforeEpoch("s", late) || e.beforeEpoch("other", early) {
+		t.Error("not before is wrong")
+	}
+	e.apply([]Entry{{Kind: EntryNotBefore, At: late}})
+	if !e.beforeEpoch("other", early) {
+		t.Error("the installation's not_before does not count for every service")
+	}
+	e.forget(late.Add(time.Hour))
+	if e.cutoff("s", "n").IsZero() {
+		t.Error("a cut-off was forgotten before its time")
+	}
+	e.forget(late.Add(2 * time.Hour))
+	if !e.cutoff("s", "n").IsZero() {
+		t.Error("a cut-off was kept for ever")
+	}
+}
+
+func TestCacheIsBoundedAndKeyedByAll(t *testing.T) {
+	c := newCache()
+	seen := map[[32]byte]bool{}
+	for _, k := range [][32]byte{c.key("a", "bc", 1), c.key("ab", "c", 1), c.key("a", "bc", 2), c.key("a", "bd", 1)} {
+		if seen[k] {
+			t.Error("two tokens share a place")
+		}
+		seen[k] = true
+	}
+	for i := range 5 * cacheSize {
+		c.put([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, Claims{Grant: int64(i)})
+	}
+	if n := len(c.new) + len(c.old); n > 2*cacheSize {
+		t.Errorf("%d entries", n)
+	}
+	last := 5*cacheSize - 1
+	if v, ok := c.get([32]byte{byte(last), byte(last >> 8), byte(last >> 16)}); !ok || v.Grant != int64(last) {
+		t.Error("the newest entry is gone")
+	}
+}
+
+func TestUsesAreBounded(t *testing.T) {
+	u := newUses()
+	for i := range maxUses + 100 {
+		u.add(int64(i), noon)
+	}
+	u.add(3, noon.Add(time.Second))
+	all := u.take()
+	if len(all) != maxUses || len(u.take()) != 0 {
+		t.Errorf("%d uses", len(all))
+	}
+	for _, w := range all {
+		if w.Grant == 3 && (w.Count != 2 || !w.At.Equal(noon.Add(time.Second))) {
+			t.Errorf("got %+v", w)
+		}
+	}
+}
+
+func TestClockGuardAtStart(t *testing.T) {
+	for name, c := range map[string]struct {
+		high  time.Time
+		alarm bool
+	}{
+		"first start ever":   {time.Time{}, false},
+		"a minute of rest":   {noon.Add(-time.Minute), false},
+		"a week-end of rest": {noon.Add(-3 * 24 * time.Hour), false},
+		"a year ahead":       {noon.Add(-365 * 24 * time.Hour), true},
+		"a little behind":    {noon.Add(30 * time.Second), false},
+		"an hour behind":     {noon.Add(time.Hour), true},
+	} {
+		var g clockGuard
+		if by := g.start(noon, c.high); (by != 0) != c.alarm || g.alarmed() != c.alarm {
+			t.Errorf("%s: jumped by %v, alarmed %v", name, by, g.alarmed())
+		}
+	}
+}
+
+// quiet is a store that notes what upkeep asks of it.
+type quiet struct {
+	Store
+	mu     sync.Mutex
+	calls  []string
+	touch  []Use
+	cursor []int64
+	fail   error
+}
+
+func (q *quiet) note(s string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.calls = append(q.calls, s)
+	return q.fail
+}
+
+func (q *quiet) Touch(_ context.Context, u []Use) error {
+	q.mu.Lock()
+	q.touch = append(q.touch, u...)
+	q.mu.Unlock()
+	return q.note("touch")
+}
+
+func (q *quiet) Purge(_ context.Context, v PurgeVerb) (int64, int, error) {
+	q.mu.Lock()
+	q.cursor = append(q.cursor, v.Cursor)
+	q.mu.Unlock()
+	return v.Cursor + 10, 1, q.note("purge")
+}
+
+func (q *quiet) Start(context.Context, time.Time) (int64, time.Time, error) {
+	return 1, noon.Add(-1000 * time.Hour * 1000), q.note("start")
+}
+
+func (q *quiet) Alive(_ context.Context, _ int64, _ time.Time, final bool) error {
+	if final {
+		return q.note("final")
+	}
+	return q.note("alive")
+}
+
+func (q *quiet) count(s string) (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, c := range q.calls {
+		if c == s {
+			n++
+		}
+	}
+	return n
+}
+
+func TestKeeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &quiet{}
+		var log strings.Builder
+		e := New(Options{Store: q, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		k, err := e.Keep(t.Context(), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); k.Run(ctx) }()
+		e.uses.add(5, time.Now())
+		time.Sleep(62 * time.Second)
+		synctest.Wait()
+		if q.count("alive") != 12 || q.count("touch") != 1 || len(q.touch) != 1 {
+			t.Errorf("in a minute: %v", q.calls)
+		}
+		// The stored time lies more than a week back, which may be a clock that jumped.
+		if q.count("purge") != 0 || !strings.Contains(log.String(), "the clock jumped") {
+			t.Errorf("purged after a jump of the clock: %v %s", q.calls, log.String())
+		}
+		time.Sleep(25 * time.Hour)
+		synctest.Wait()
+		if q.count("purge") == 0 || q.cursor[1] != q.cursor[0]+10 {
+			t.Errorf("a day later: %d purges, cursors %v", q.count("purge"), q.cursor[:min(3, len(q.cursor))])
+		}
+		q.mu.Lock()
+		q.fail = errors.New("the disk is full")
+		q.mu.Unlock()
+		e.uses.add(6, time.Now())
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if !strings.Contains(log.String(), "the disk is full") {
+			t.Error("a failing store goes unsaid")
+		}
+		stop()
+		<-done
+		if q.count("final") != 1 {
+			t.Error("no orderly end")
+		}
+	})
+}
+
+func TestCodesHaveNames(t *testing.T) {
+	for _, c := range Codes() {
+		if c.String() == "" || strings.HasPrefix(c.String(), "code ") {
+			t.Errorf("code %d has no name", int(c))
+		}
+	}
+	if CodeOf(errors.New("x")) != Unavailable || CodeOf(nil) != 0 {
+		t.Error("an unknown error is not Unavailable")
+	}
+	if err := Refuse(Reused, "because %d", 7); err.Error() != "reused: because 7" {
+		t.Errorf("got %q", err)
+	}
+}
