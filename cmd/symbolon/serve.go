@@ -31,6 +31,9 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal, all *commands) erro
 		return err
 	}
 	defer ln.Close()
+	if draft := conf.File; c.Dev {
+		defer os.Remove(draft) // if it could not be published
+	}
 	log := logger(t.err, conf)
 	for _, w := range conf.Warnings() {
 		log.Warn(w)
@@ -41,7 +44,7 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal, all *commands) erro
 	}
 	defer a.Close()
 	if c.Dev {
-		if err := writeConfig(conf); err != nil {
+		if err := publish(conf); err != nil {
 			return err
 		}
 	}
@@ -104,7 +107,7 @@ func (c *serveCommand) listenDev(t *terminal, all *commands) (*config.Config, ne
 	if err != nil {
 		return nil, nil, err
 	}
-	conf, err := writeDev(t, data, all.Store, ln.Addr().String())
+	conf, err := draftDev(t, data, all.Store, ln.Addr().String())
 	if err != nil {
 		ln.Close()
 		return nil, nil, err
@@ -112,9 +115,10 @@ func (c *serveCommand) listenDev(t *terminal, all *commands) (*config.Config, ne
 	return conf, ln, nil
 }
 
-// writeDev writes the configuration and reads it back, as every command that
-// is given only the folder will: variables overrule it here as they do there.
-func writeDev(t *terminal, data, store, addr string) (*config.Config, error) {
+// draftDev writes the configuration beside its place and reads it back, as every
+// command that is given only the folder will: variables overrule it here as they
+// do there.
+func draftDev(t *terminal, data, store, addr string) (*config.Config, error) {
 	conf := config.Dev(data, addr)
 	if path, ok := strings.CutPrefix(store, "sqlite:"); ok {
 		abs, err := filepath.Abs(path)
@@ -126,11 +130,23 @@ func writeDev(t *terminal, data, store, addr string) (*config.Config, error) {
 	if store != "" {
 		conf.Store = store
 	}
-	if err := writeConfig(conf); err != nil {
-		return nil, err
+	if err := os.MkdirAll(conf.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	written := commands{Data: data}
-	return written.loadWith(t, map[string]string{"listen": addr})
+	draft, err := os.CreateTemp(conf.Data, "draft-*.yaml")
+	if err == nil {
+		_, err = draft.Write(conf.Marshal())
+		err = errors.Join(err, draft.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("writing the configuration: %w", err)
+	}
+	written := commands{Config: draft.Name()}
+	loaded, err := written.loadWith(t, map[string]string{"listen": addr})
+	if err != nil {
+		os.Remove(draft.Name())
+	}
+	return loaded, err
 }
 
 // loopback refuses an address that others could reach.
@@ -145,18 +161,14 @@ func loopback(addr string) error {
 	return usage("--dev listens on loopback only, not on %q: its accounts and keys are for trying out", host)
 }
 
-// writeConfig puts the configuration into the data folder, so that a command
-// given only --data finds it. Whoever writes it has the folder's lock: another
-// server's configuration is not touched.
-func writeConfig(conf *config.Config) error {
-	file := filepath.Join(conf.Data, "symbolon.yaml")
-	err := os.WriteFile(file+".new", conf.Marshal(), 0o600)
-	if err == nil {
-		err = os.Rename(file+".new", file)
-	}
-	if err != nil {
+// publish puts the draft of the configuration in its place. Whoever does it has
+// the folder's lock: another server's configuration is not touched.
+func publish(conf *config.Config) error {
+	file := filepath.Join(filepath.Dir(conf.File), "symbolon.yaml")
+	if err := os.Rename(conf.File, file); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
+	conf.File = file
 	return nil
 }
 

@@ -165,6 +165,7 @@ func TestRefreshBadPastaToken(t *testing.T) {
 		{"the documentation's", "uid=EDI,o=EDI,dc=edirepository...", "not enough values to unpack (expected 2, got 1)"},
 		{"three parts", pasta + "-x", "too many values to unpack (expected 2)"},
 		{"signature without padding", strings.TrimRight(pasta, "="), "Incorrect padding"},
+		{"another spelling of the signature", text + "-" + otherSpelling(signature), "Incorrect padding"},
 		{"signature of 5 characters", text + "-abcde", "Invalid base64-encoded string: number of data characters (5) cannot be 1 more than a multiple of 4"},
 		{"line break in the signature", text + "-" + signature[:4] + "\n" + signature[4:], "Incorrect padding"},
 		{"no signature", text + "-", "Invalid signature"},
@@ -179,6 +180,12 @@ func TestRefreshBadPastaToken(t *testing.T) {
 			want(t, e.refresh(tc.pasta, edi), http.StatusUnauthorized, message("refreshToken", "Attempted to refresh invalid pasta-token: "+tc.reason))
 		})
 	}
+}
+
+// otherSpelling sets a bit of base64 that stands for nothing, in a text that ends in "==".
+func otherSpelling(b64 string) string {
+	last := len(b64) - 3
+	return b64[:last] + string(base64Alphabet[strings.IndexByte(base64Alphabet, b64[last])^1]) + b64[last+1:]
 }
 
 func TestRefreshJudgesTheEDITokenFirst(t *testing.T) {
@@ -222,7 +229,9 @@ func TestRefreshOfALinkedIdentity(t *testing.T) {
 func TestRefreshKeepsUnknownClaims(t *testing.T) {
 	e := newEnv(t, nil)
 	edi, _, _ := e.pair(e.demo)
-	strange := e.altered(e.altered(edi, `"principals":`, `"avatarUrl":"https://x/y","principals":`), `{"sub"`, `{"badge":{"z":1,"a":["é"]},"sub"`)
+	public, authenticated := `"EDI-078e6e3cee4f7f2812f150701da9351acb51e089"`, `"EDI-7be3510d08def0dfc667824ebd4f4f1bbd770234"`
+	strange := e.altered(edi, public+","+authenticated, authenticated+","+public)
+	strange = e.altered(e.altered(strange, `"principals":`, `"avatarUrl":"https://x/y","principals":`), `{"sub"`, `{"badge":{"z":1,"a":["é"]},"sub"`)
 	renewed, _ := tokens(t, e.refresh(nil, strange))
 	wantPayload := strings.Replace(payloadOf(t, edi), `"principals":`, `"avatarUrl":"https://x/y","principals":`, 1)
 	wantPayload = strings.TrimSuffix(wantPayload, "}") + `,"badge":{"z":1,"a":["\u00e9"]}}`
@@ -292,7 +301,7 @@ func TestRefreshWithoutStore(t *testing.T) {
 
 func TestRefreshAfterALoss(t *testing.T) {
 	e := newEnv(t, nil)
-	edi, _, _ := e.pair(e.ldap)
+	edi, pasta, _ := e.pair(e.ldap)
 	if !strings.Contains(payloadOf(t, edi), e.dialect.format.edi.VettedID) {
 		t.Fatalf("not vetted to begin with: %s", payloadOf(t, edi))
 	}
@@ -301,7 +310,9 @@ func TestRefreshAfterALoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.advance(time.Minute)
-	renewed, _ := tokens(t, e.refresh(nil, edi))
+	want(t, e.refresh(pasta, edi), http.StatusUnauthorized, message("refreshToken", "Attempted to refresh invalid pasta-token: Token has been revoked"))
+	now := e.legacy(ldapUID, e.now().Add(8*time.Hour), "vetted", "authenticated")
+	renewed, _ := tokens(t, e.refresh(now, edi))
 	if strings.Contains(payloadOf(t, renewed), e.dialect.format.edi.VettedID) {
 		t.Errorf("still vetted: %s", payloadOf(t, renewed))
 	}

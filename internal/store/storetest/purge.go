@@ -93,10 +93,15 @@ func (k *kit) needed(all []*minted) {
 }
 
 func (k *kit) mintSomething(r *rand.Rand, account int64) *minted {
-	switch r.IntN(4) {
-	case 0:
-		g := k.issue(token.Session, "ecology", account)
-		return &minted{g, g.Cap}
+	switch r.IntN(5) {
+	case 0: // refreshed without the store up to the cap
+		v := k.verb(token.Session, "ecology", account)
+		v.Grant.ExpiresAt = k.now().Add(8 * time.Hour)
+		return &minted{k.issueVerb(v).Grant, v.Grant.Cap}
+	case 4: // and without a cap, for ever
+		v := k.verb(token.Session, "ecology", account)
+		v.Grant.Cap = time.Time{}
+		return &minted{k.issueVerb(v).Grant, time.Time{}}
 	case 1:
 		return &minted{k.issue(token.Application, "samples", account), time.Time{}}
 	case 2:

@@ -42,7 +42,7 @@ type Open func(*testing.T, Options) Store
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
 	for _, group := range []map[string]func(*kit){issueTests, rotateTests, lostTests, revokeTests, clockTests,
-		purgeTests, feedTests, faultTests, crashTests, accountTests, keyTests, modelTests} {
+		purgeTests, feedTests, faultTests, crashTests, accountTests, keyTests, modelTests, historyTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -1,0 +1,121 @@
+package storetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"symbolon/internal/token"
+)
+
+// historyTests check what many clients saw of one grant at once: there must be
+// an order of their calls, one at a time, that explains every answer.
+var historyTests = map[string]func(*kit){
+	"history of one grant is linearizable": func(k *kit) {
+		for range 10 {
+			k.checkHistory(64, 15)
+		}
+	},
+}
+
+// move is one call: a generation presented, or a revocation.
+type move struct {
+	revoke     bool
+	generation int64
+}
+
+// held is the model's state: what one grant is.
+type held struct {
+	generation int64
+	revoked    bool
+}
+
+// moves is how a grant answers, one call at a time, within the window.
+var moves = porcupine.Model{
+	Init: func() any { return held{} },
+	Step: func(state, input, output any) (bool, any) {
+		h, m := state.(held), input.(move)
+		want := token.RotateRevoked
+		switch {
+		case m.revoke:
+			h.revoked, want = true, ""
+		case h.revoked:
+		case m.generation > h.generation:
+			want = token.RotateAhead
+		case m.generation == h.generation:
+			h.generation, want = h.generation+1, token.RotatedNow
+		case m.generation == h.generation-1:
+			want = token.RotateRaced
+		default:
+			h.revoked, want = true, token.RotateReused
+		}
+		return output.(token.Outcome) == want, h
+	},
+	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v: %v", input, output) },
+}
+
+// checkHistory lets clients present the newest generation they know of, or an
+// older one, or revoke, and checks the whole history.
+func (k *kit) checkHistory(clients, calls int) {
+	k.Helper()
+	g := k.issue(token.Pair, "samples", k.person(fmt.Sprintf("h%d", rand.Int())))
+	var newest atomic.Int64
+	var mu sync.Mutex
+	var history []porcupine.Operation
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for client := range clients {
+		wg.Go(func() {
+			for range calls {
+				m := k.nextMove(newest.Load())
+				call := time.Since(begin)
+				outcome := k.make(g, m)
+				back := time.Since(begin)
+				if outcome == token.RotatedNow {
+					newest.CompareAndSwap(m.generation, m.generation+1)
+				}
+				mu.Lock()
+				history = append(history, porcupine.Operation{ClientId: client, Input: m, Output: outcome,
+					Call: call.Nanoseconds(), Return: back.Nanoseconds()})
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if got := porcupine.CheckOperationsTimeout(moves, history, time.Minute); got != porcupine.Ok {
+		k.Errorf("history of %d calls: %v", len(history), got)
+	}
+}
+
+// nextMove mostly presents the newest token; ancestors and revocations are rare,
+// since they end the story.
+func (k *kit) nextMove(newest int64) move {
+	switch n := rand.IntN(1000); {
+	case n == 0:
+		return move{revoke: true}
+	case n < 3:
+		return move{generation: max(0, newest-2)}
+	case n < 200:
+		return move{generation: max(0, newest-1)}
+	}
+	return move{generation: newest}
+}
+
+func (k *kit) make(g token.Grant, m move) token.Outcome {
+	if m.revoke {
+		_, err := k.Revoke(k.Context(), token.RevokeVerb{Now: k.now(), Grant: g.ID, Reason: "test"})
+		if err != nil {
+			k.Error(err)
+		}
+		return ""
+	}
+	r, err := k.Rotate(k.Context(), k.present(g, m.generation))
+	if err != nil {
+		k.Error(err)
+	}
+	return r.Outcome
+}
