@@ -34,14 +34,14 @@ func TestLegacyTokenForOpenSSL(t *testing.T) {
 	if err != nil {
 		t.Fatalf("decoding the signature: %v", err)
 	}
-	write(t, file("text"), []byte(text))
-	write(t, file("sig"), sig)
+	writeFile(t, file("text"), []byte(text))
+	writeFile(t, file("sig"), sig)
 
 	certificate, err := edi.Certificate(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, file("legacy.crt"), certificate)
+	writeFile(t, file("legacy.crt"), certificate)
 	runOpenSSL(t, "x509", "-in", file("legacy.crt"), "-noout", "-pubkey", "-out", file("crt.pub"))
 	for _, public := range []string{"key.pub", "crt.pub"} {
 		if got := runOpenSSL(t, "dgst", "-md5", "-verify", file(public), "-signature", file("sig"), file("text")); got != "Verified OK\n" {
@@ -88,7 +88,7 @@ func readRSAKey(t *testing.T, path string) *rsa.PrivateKey {
 	return key
 }
 
-func write(t *testing.T, path string, content []byte) {
+func writeFile(t *testing.T, path string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)

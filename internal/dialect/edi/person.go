@@ -121,7 +121,7 @@ func (f *format) principals(sub token.Subject) []string {
 		ids = append(ids, f.groupID(g))
 	}
 	slices.Sort(ids)
-	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == sub.ID })
+	return slices.DeleteFunc(ids, func(id string) bool { return id == sub.ID })
 }
 
 // legacyOf says what a legacy token of the subject names, without its end: public for a

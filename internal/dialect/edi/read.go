@@ -205,7 +205,7 @@ func (r *reader) principals() []string {
 	for _, v := range r.list("principals") {
 		ids = append(ids, r.orNull(v))
 	}
-	
+	slices.Sort(ids)
 	return ids
 }
 

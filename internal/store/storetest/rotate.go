@@ -13,6 +13,7 @@ import (
 var rotateTests = map[string]func(*kit){
 	"RotateRefuseRace":         func(k *kit) { rotateRace(k, token.RefuseReplay, token.RotateRaced) },
 	"RotateSameRace":           func(k *kit) { rotateRace(k, token.SameReplay, token.RotatedSame) },
+	"RotateTwoProcesses":       rotateTwoProcesses,
 	"RotateTable":              rotateTable,
 	"RotateEnds":               rotateEnds,
 	"RotateWindowNeverSlides":  rotateWindowNeverSlides,
@@ -48,6 +49,31 @@ func rotateRace(k *kit, policy token.Replay, others token.Outcome) {
 	equal(k, "others", rest.Load(), 99)
 	equal(k, "state", k.grant(g.ID).State(k.now()), "live")
 	k.rotate(g, 1, token.RotatedNow)
+}
+
+// Two stores on the same data, as a server and a command are, race like two clients of one.
+func rotateTwoProcesses(k *kit) {
+	other := k.open(k.T, k.opts)
+	defer func() { k.must(other.Close()) }()
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	for generation := range int64(5) {
+		var now atomic.Int64
+		together(8, func(i int) {
+			r, err := []Store{k.Store, other}[i%2].Rotate(ctx, k.present(g, generation))
+			if err != nil {
+				k.Error(err)
+			}
+			if r.Outcome == token.RotatedNow {
+				now.Add(1)
+			}
+		})
+		equal(k, "new generations", now.Load(), 1)
+	}
+	equal(k, "generation", k.grant(g.ID).Generation, 5)
+	k.revoke(token.RevokeVerb{Grant: g.ID})
+	r, err := other.Rotate(ctx, k.present(g, 5))
+	k.must(err)
+	equal(k, "outcome beside a revocation", r.Outcome, token.RotateRevoked)
 }
 
 func rotateTable(k *kit) {
