@@ -52,7 +52,7 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"folder": folder,
+			"folder": folder(prepare(t)),
 			"serve":  serve,
 			"stop":   stop,
 			"secret": secretFrom,
@@ -61,33 +61,31 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// prepared is a data folder with keys and no accounts, made once.
-var prepared = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "symbolon-scripts-")
+// prepare makes a data folder with keys and no accounts.
+func prepare(t *testing.T) string {
+	t.Helper()
+	conf := config.Dev(t.TempDir(), "127.0.0.1:8080")
+	if err := os.WriteFile(filepath.Join(conf.Data, "symbolon.yaml"), conf.Marshal(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.Open(t.Context(), app.Options{Config: conf, Now: time.Now, Log: slog.New(slog.DiscardHandler), Serve: true})
 	if err != nil {
-		return "", err
+		t.Fatal(err)
 	}
-	conf := config.Dev(dir, "127.0.0.1:8080")
-	if err := os.WriteFile(filepath.Join(dir, "symbolon.yaml"), conf.Marshal(), 0o600); err != nil {
-		return "", err
+	defer a.Close()
+	if _, err := a.Keys.Legacy(t.Context(), "ecology"); err != nil {
+		t.Fatal(err)
 	}
-	a, err := app.Open(context.Background(), app.Options{Config: conf, Now: time.Now, Log: slog.New(slog.DiscardHandler), Serve: true})
-	if err != nil {
-		return "", err
-	}
-	if _, err := a.Keys.Legacy(context.Background(), "ecology"); err != nil {
-		return "", err
-	}
-	return dir, a.Close()
-})
+	return conf.Data
+}
 
 // folder DIR makes a data folder as a server leaves it that ran for a moment.
-func folder(ts *testscript.TestScript, _ bool, args []string) {
-	from, err := prepared()
-	ts.Check(err)
-	to := ts.MkAbs(args[0])
-	ts.Check(os.CopyFS(to, os.DirFS(from)))
-	ts.Check(os.Chmod(filepath.Join(to, "master.key"), 0o600))
+func folder(from string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		to := ts.MkAbs(args[0])
+		ts.Check(os.CopyFS(to, os.DirFS(from)))
+		ts.Check(os.Chmod(filepath.Join(to, "master.key"), 0o600))
+	}
 }
 
 // server is one that a script has started.

@@ -141,7 +141,7 @@ func draftDev(t *terminal, data, store, addr string) (*config.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
-	written := commands{Config: draft.Name()}
+	written := commands{Config: draft.Name(), Data: conf.Data}
 	loaded, err := written.loadWith(t, map[string]string{"listen": addr})
 	if err != nil {
 		os.Remove(draft.Name())
