@@ -49,6 +49,7 @@ type Engine struct {
 	services map[string]*Service // :: name → service
 
 	ended       *ended
+	allowed     *allowed
 	cache       *cache
 	uses        *uses
 	news        news
@@ -60,7 +61,7 @@ type Engine struct {
 func New(o Options) *Engine {
 	e := &Engine{
 		store: o.Store, keys: o.Keys, now: o.Now, bound: o.Bound, log: o.Log,
-		services: map[string]*Service{}, ended: newEnded(), cache: newCache(), uses: newUses(),
+		services: map[string]*Service{}, ended: newEnded(), allowed: newAllowed(), cache: newCache(), uses: newUses(),
 	}
 	if e.bound == 0 {
 		e.bound = 30 * time.Second
@@ -97,23 +98,24 @@ func (e *Engine) service(name string) (*Service, error) {
 
 // mintPair mints the tokens of a grant's present generation, born at at.
 func (e *Engine) mintPair(svc *Service, m Mint, at time.Time) (Tokens, error) {
+	t, err := e.mintAccess(svc, m, at)
+	if err != nil || svc.RefreshLifetime == 0 {
+		return t, err
+	}
+	m.Kind, m.IssuedAt, m.Expires = Refresh, t.Issued, earliest(m.Grant.ExpiresAt, m.Cap)
+	t.Refresh, err = e.mint(svc, m)
+	return t, err
+}
+
+// mintAccess mints an access token alone.
+func (e *Engine) mintAccess(svc *Service, m Mint, at time.Time) (Tokens, error) {
 	at = at.Truncate(time.Second)
 	t := Tokens{Grant: m.Grant, Subject: m.Subject, Issued: at, Cap: m.Cap, Claims: m.Prior}
 	t.Expires = earliest(at.Add(svc.AccessLifetime), m.Grant.ExpiresAt, m.Cap)
-	m.IssuedAt = at
-	m.Kind, m.Expires = Access, t.Expires
+	m.Kind, m.IssuedAt, m.Expires = Access, at, t.Expires
 	access, err := e.mint(svc, m)
-	if err != nil {
-		return Tokens{}, err
-	}
 	t.Access = access
-	if svc.RefreshLifetime > 0 {
-		m.Kind, m.Expires = Refresh, earliest(m.Grant.ExpiresAt, m.Cap)
-		if t.Refresh, err = e.mint(svc, m); err != nil {
-			return Tokens{}, err
-		}
-	}
-	return t, nil
+	return t, err
 }
 
 func (e *Engine) mint(svc *Service, m Mint) (secret.Text, error) {
@@ -136,7 +138,7 @@ func (e *Engine) mint(svc *Service, m Mint) (secret.Text, error) {
 
 // tokenID is the token's identifier: a MAC over what makes the token one of
 // its grant, so that nothing is stored per token and the same token can be
-// minted twice.
+// minted twice. It has the form of a random UUID (RFC 9562 §5.4).
 func (e *Engine) tokenID(m Mint) [16]byte {
 	var n [32]byte
 	binary.BigEndian.PutUint64(n[0:], uint64(m.Grant.ID))
@@ -144,6 +146,8 @@ func (e *Engine) tokenID(m Mint) [16]byte {
 	binary.BigEndian.PutUint64(n[16:], uint64(m.Grant.Generation))
 	binary.BigEndian.PutUint64(n[24:], uint64(m.IssuedAt.Unix()))
 	mac := e.keys.MAC([]byte("jti"), []byte(m.Kind), n[:])
+	mac[6] = mac[6]&0x0f | 0x40
+	mac[8] = mac[8]&0x3f | 0x80
 	return [16]byte(mac[:16])
 }
 

@@ -87,7 +87,10 @@ func (plain) Read(key token.Kind, _ string, payload []byte) (token.Claims, error
 	if w.Kind != key {
 		return token.Claims{}, token.Refuse(token.WrongKind, "a %s under the key for %s", w.Kind, key)
 	}
-	return token.Claims{Kind: w.Kind, Grant: w.GID, Nonce: w.Nonce, Generation: w.Gen, Subject: w.Sub,
+	id, _ := hex.DecodeString(w.ID)
+	var jti [16]byte
+	copy(jti[:], id)
+	return token.Claims{Kind: w.Kind, ID: jti, Grant: w.GID, Nonce: w.Nonce, Generation: w.Gen, Subject: w.Sub,
 		IssuedAt: instant(w.IAT), NotBefore: instant(w.NBF), Expires: instant(w.EXP), Cap: instant(w.Cap), Wire: w}, nil
 }
 
@@ -148,6 +151,8 @@ func services() []*token.Service {
 			ServiceKey: sha256.Sum256([]byte(serviceKey)), NamesLive: 8 * time.Hour,
 			NewSubject: func(s token.Subject) string { return "ID-" + s.Name },
 			Names:      func(s token.Subject) []string { return []string{"uid=" + s.Name, s.ID} }},
+		{Name: "app", Format: plain{}, AccessLifetime: 15 * time.Minute, RefreshLifetime: 30 * 24 * time.Hour,
+			ApplicationLife: 365 * 24 * time.Hour, ApplicationIdle: 30 * 24 * time.Hour},
 		{Name: "closed", Format: plain{}, AccessLifetime: time.Hour, RefreshLifetime: 24 * time.Hour, Rotates: true,
 			ReplayWindow: time.Minute, Groups: []string{"staff"}, Types: []string{"person"}},
 	}
@@ -321,7 +326,7 @@ func wantCode(t *testing.T, err error, want token.Code) {
 // good fails unless the access token verifies.
 func (f *fixture) good(service, text string) {
 	f.t.Helper()
-	if _, err := f.Verify(service, text, token.Access); err != nil {
+	if _, err := f.Verify(f.ctx, service, text, token.Access); err != nil {
 		f.t.Errorf("a good token was refused: %v", err)
 	}
 }
@@ -329,7 +334,7 @@ func (f *fixture) good(service, text string) {
 // dead fails unless the access token is refused with the code.
 func (f *fixture) dead(service, text string, want token.Code) {
 	f.t.Helper()
-	_, err := f.Verify(service, text, token.Access)
+	_, err := f.Verify(f.ctx, service, text, token.Access)
 	wantCode(f.t, err, want)
 }
 

@@ -53,7 +53,9 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (Tokens
 	return t, err
 }
 
-// limit sets the ends of a grant that is about to be made.
+// limit sets the ends of a grant that is about to be made. Where nothing
+// rotates, the refresh token of the sign-in is the only one there will be, and
+// its end is everything's.
 func limit(svc *Service, g *Grant, now time.Time) {
 	second := now.Truncate(time.Second)
 	if svc.Cap > 0 {
@@ -61,7 +63,9 @@ func limit(svc *Service, g *Grant, now time.Time) {
 	}
 	if svc.RefreshLifetime > 0 {
 		g.ExpiresAt = earliest(second.Add(svc.RefreshLifetime), g.Cap)
-	} else {
+	}
+	if !svc.Rotates {
+		g.Cap = earliest(g.Cap, g.ExpiresAt)
 		g.ExpiresAt = g.Cap
 	}
 }

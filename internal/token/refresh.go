@@ -28,7 +28,7 @@ func (e *Engine) Refresh(ctx context.Context, by Caller, req RefreshRequest) (To
 	if svc.Rotates {
 		return e.rotate(ctx, svc, by, req)
 	}
-	c, err := e.verify(svc, req.Token, req.Accept)
+	c, err := e.verify(ctx, svc, req.Token, req.Accept)
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -53,7 +53,7 @@ func (e *Engine) extend(ctx context.Context, svc *Service, c Claims) (Tokens, er
 		}
 		m.Subject, m.Prior = sub, nil
 	}
-	return e.mintPair(svc, m, e.now())
+	return e.mintAccess(svc, m, e.now())
 }
 
 // rotate asks the store to move the grant on, and mints what it answers.
@@ -133,8 +133,8 @@ func (e *Engine) subjectOf(ctx context.Context, svc *Service, c Claims) (Subject
 		return Subject{}, err
 	}
 	sub, err := e.store.Subject(ctx, svc.Name, g.Account, g.Group)
-	if err == nil && sub.Acting == nil && sub.ID != c.Subject {
-		return Subject{}, Refuse(Malformed, "the token names subject %q, grant %d is of %q", c.Subject, c.Grant, sub.ID)
+	if err == nil && sub.Acting == nil && !c.names(sub) {
+		return Subject{}, Refuse(Malformed, "the token of grant %d names another subject than %q", c.Grant, sub.ID)
 	}
 	return sub, err
 }

@@ -134,7 +134,9 @@ type Claims struct {
 	Grant      int64
 	Nonce      int64 // refresh tokens of rotating services
 	Generation int64 // refresh tokens of rotating services
-	Subject    string
+	ID         [16]byte
+	Subject    string // the service's id; "" where the dialect names Login instead
+	Login      string // the account's sign-in name
 	IssuedAt   time.Time
 	NotBefore  time.Time
 	Expires    time.Time
@@ -142,7 +144,16 @@ type Claims struct {
 	Wire       any // the dialect's own view of the token, read-only
 }
 
-// Mint is what a dialect needs to lay out one token.
+// names reports whether the claims are of the subject.
+func (c Claims) names(sub Subject) bool {
+	if c.Subject == "" {
+		return c.Login == sub.Name
+	}
+	return c.Subject == sub.ID
+}
+
+// Mint is what a dialect needs to lay out one token. A zero Expires is an
+// application token's.
 type Mint struct {
 	Kind     Kind
 	Alg, KID string // of the key that will sign
@@ -159,7 +170,7 @@ type Mint struct {
 // equal bytes, since a lost answer is repaired by minting the same token again.
 type Format interface {
 	// Mint returns the exact protected header and payload of one token.
-	Mint(Mint) (header, payload []byte, err error)
+	Mint(m Mint) (header, payload []byte, err error)
 	// Read returns the claims of a payload whose signature has been checked
 	// with a key for tokens of the given kind. It checks types and presence,
 	// not times.
@@ -191,6 +202,9 @@ type Service struct {
 	Groups          []string          // an account must be in one of them; empty admits all
 	RequireIdentity string            // provider a person must have linked; "" asks for none
 	TakesKeys       bool              // API keys may be exchanged here
+	// ApplicationLife and ApplicationIdle end application tokens so long after
+	// they were made, or last used; 0 never does.
+	ApplicationLife, ApplicationIdle time.Duration
 	// NewSubject gives the service's id for an account that has none yet; ""
 	// asks for the next number. nil always asks for the next number.
 	NewSubject func(Subject) string

@@ -186,7 +186,7 @@ func (h *handlers) whoami(ctx context.Context, r *httpio.Request) httpio.Respons
 	if err != nil {
 		err = &token.Error{Code: token.Malformed, Err: err}
 	} else {
-		c, err = h.engine.Verify(h.service.Name, text, token.Access)
+		c, err = h.engine.Verify(ctx, h.service.Name, text, token.Access)
 	}
 	if err != nil {
 		return h.refused(ctx, r, whoAmI, err, text)

@@ -17,7 +17,7 @@ import (
 type Engine interface {
 	Tokens
 	// Verify checks a token without a store.
-	Verify(service, text string, kinds ...token.Kind) (token.Claims, error)
+	Verify(ctx context.Context, service, text string, kinds ...token.Kind) (token.Claims, error)
 	// CutOff returns until when tokens that name a person are refused; zero means never.
 	CutOff(service, name string) (time.Time, error)
 }

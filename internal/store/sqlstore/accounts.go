@@ -117,6 +117,9 @@ func (s *Store) SetAccount(ctx context.Context, sv account.SetVerb) (a account.A
 		if c.worse {
 			err = v.cut(names)
 		}
+		if err == nil && sv.Type != nil && *sv.Type != account.Application {
+			err = v.endApplications(id)
+		}
 		if err == nil && (c.worse || c.told) {
 			err = v.stale(id)
 		}
@@ -130,6 +133,16 @@ func (s *Store) SetAccount(ctx context.Context, sv account.SetVerb) (a account.A
 		return err
 	})
 	return a, err
+}
+
+// endApplications ends the application tokens of an account that is no application any more.
+func (v *verb) endApplications(id int64) error {
+	ids, err := collect(v, value[int64], `SELECT id FROM grants WHERE account_id = $1 AND kind = 'application' AND revoked_at IS NULL`, id)
+	if err != nil {
+		return fmt.Errorf("reading application tokens: %w", err)
+	}
+	_, err = v.end(ids, "the account is no application any more", audit.Revoked)
+	return err
 }
 
 func (v *verb) noteChange(id int64, what []string) error {

@@ -43,7 +43,7 @@ func (v *verb) issue(svc *token.Service, iv token.IssueVerb, out *token.Issued) 
 	if err != nil {
 		return err
 	}
-	if err := mayIssue(svc, iv.By, sub); err != nil {
+	if err := mayIssue(svc, iv, sub); err != nil {
 		return err
 	}
 	if err := v.parentLives(iv.Grant); err != nil {
@@ -64,12 +64,15 @@ func (v *verb) issue(svc *token.Service, iv token.IssueVerb, out *token.Issued) 
 	return v.insertGrant(svc, iv, &out.Grant)
 }
 
-// mayIssue lets an operator past everything but an account that is not active.
-func mayIssue(svc *token.Service, by token.Caller, sub token.Subject) error {
+// mayIssue lets an operator past what the service demands, and past nothing else.
+func mayIssue(svc *token.Service, iv token.IssueVerb, sub token.Subject) error {
 	if !sub.Active {
 		return token.Refuse(token.Forbidden, "the account is not %s", account.Active)
 	}
-	if svc == nil || by.Operator {
+	if iv.Grant.Kind == token.Application && sub.Type != account.Application {
+		return token.Refuse(token.Forbidden, "application tokens are for accounts of type %s", account.Application)
+	}
+	if svc == nil || iv.By.Operator {
 		return nil
 	}
 	return svc.Admit(sub)

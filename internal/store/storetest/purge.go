@@ -145,6 +145,9 @@ func purgeByBatch(k *kit) {
 	if len(all) != 1 || all[0].ID != kept.ID {
 		k.Errorf("left %+v, want grant %d alone", all, kept.ID)
 	}
+	next, _, err = k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 5, AuditKeep: day})
+	k.must(err)
+	equal(k, "cursor after a batch that is not full", next, 0)
 	if g := k.issue(token.Session, "samples", ada); g.ID != kept.ID+1 {
 		k.Errorf("next grant is %d, want %d", g.ID, kept.ID+1)
 	}
@@ -188,6 +191,10 @@ func purgeTrims(k *kit) {
 	if len(entries) != 1 || entries[0].Seq != last+1 {
 		k.Errorf("entries after trimming are %+v, want one numbered %d", entries, last+1)
 	}
+	entries, at, err = k.Since(ctx, last-1, 0) // one is missing between
+	k.must(err)
+	equal(k, "entries", len(entries), 0)
+	equal(k, "position", at, token.Position{})
 }
 
 // A deleted person's revocations outlive the account, and the name is not given again.
