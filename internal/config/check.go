@@ -46,6 +46,20 @@ func (c *Config) Warnings() []string {
 			all = append(all, "trusted_proxies "+p+" believes X-Forwarded-For from everybody; name your proxies only")
 		}
 	}
+	for _, s := range c.Services {
+		all = append(all, s.warnings()...)
+	}
+	return all
+}
+
+func (s *Service) warnings() []string {
+	var all []string
+	if s.CollectiveAccess != nil && s.CollectiveAccess.LegacyWeakKey {
+		all = append(all, "service "+s.Name+" takes a weak key (legacy_weak_key): whoever knows it can make access tokens of anyone; give the site a random key of 32 bytes")
+	}
+	if s.ItemPath != nil && s.ItemPath.ApplicationLife == 0 && s.ItemPath.ApplicationIdle == 0 {
+		all = append(all, "application tokens of service "+s.Name+" never end by themselves; set application_life or application_idle to end those that nobody uses")
+	}
 	return all
 }
 
@@ -167,6 +181,12 @@ func (c *Config) keyFiles() []keyFile {
 		s, path := &c.Services[i], element("services", i)
 		if s.Sesar != nil {
 			all = append(all, keyFile{path + ".access_key_file", &s.Sesar.AccessKeyFile, i})
+		}
+		if s.CollectiveAccess != nil {
+			all = append(all, keyFile{path + ".graphql_services_jwt_token_key_file", &s.CollectiveAccess.KeyFile, i})
+		}
+		if s.ItemPath != nil {
+			all = append(all, keyFile{path + ".jwt_secret_key_file", &s.ItemPath.KeyFile, i})
 		}
 		if s.EDI != nil {
 			all = append(all,

@@ -74,7 +74,7 @@ c.yaml:22: cap must be set for dialect edi, whose tokens would else be refreshed
 c.yaml:23: idp_uid "someone" has no NAME to replace by the account's name; write it like uid=NAME,o=EDI,dc=edirepository,dc=org
 c.yaml:24: sessions must be a whole number, such as 5
 c.yaml:25: two services are named "ecology"; give one another name
-c.yaml:26: dialect "soap" is not known; set sesar or edi
+c.yaml:26: dialect "soap" is not known; set one of sesar, edi, collectiveaccess, itempath
 c.yaml:29: unknown key "vetted"; did you mean vetted_id?`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

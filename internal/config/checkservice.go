@@ -76,7 +76,7 @@ func (c *Config) checkService(r *report, at string, s *Service) {
 	checkAllow(r, at, s)
 	d := findDialect(s.Dialect)
 	if d == nil {
-		r.add(at+".dialect", "dialect %q is not known; set %s", s.Dialect, strings.Join(dialectNames(), " or "))
+		r.add(at+".dialect", "dialect %q is not known; set one of %s", s.Dialect, strings.Join(dialectNames(), ", "))
 		return
 	}
 	// With port 0 the issuer is still open; checkBaseURL has seen to the rest.
@@ -84,7 +84,9 @@ func (c *Config) checkService(r *report, at string, s *Service) {
 		r.add(at+".issuer", "issuer is empty and was not resolved; call Resolve first")
 	}
 	r.count(at+".sessions", s.Sessions)
-	r.lifetime(at+".access_lifetime", s.AccessLifetime)
+	if s.CollectiveAccess == nil {
+		r.lifetime(at+".access_lifetime", s.AccessLifetime)
+	}
 	checkCap(r, at, s)
 	d.check(r, at, s)
 }
@@ -183,5 +185,56 @@ func checkEDIIDs(r *report, at string, own *EDI) {
 			r.add(at+"."+id.key, "%s is the same as %s; give each its own", id.key, first)
 		}
 		seen[id.value] = id.key
+	}
+}
+
+func checkCollectiveAccess(r *report, at string, s *Service) {
+	own := s.CollectiveAccess
+	if own == nil {
+		r.add(at, "service %q has no settings of its dialect; make it with NewService", s.Name)
+		return
+	}
+	const access, refresh = "graphql_services_jwt_access_token_lifetime", "graphql_services_jwt_refresh_token_lifetime"
+	r.lifetime(at+"."+access, own.AccessLifetime)
+	r.lifetime(at+"."+refresh, own.RefreshLifetime)
+	if own.RefreshLifetime < own.AccessLifetime && !r.bad[at+"."+access] && !r.bad[at+"."+refresh] {
+		r.add(at+"."+refresh, "%s %v is shorter than %s %v; make it at least as long", refresh, own.RefreshLifetime, access, own.AccessLifetime)
+	}
+	r.oneOf(at+".errorStyle", own.ErrorStyle, "v15", "v14")
+	if own.KeyShared && own.KeyFile == "" {
+		r.add(at+".key_shared", "key_shared is set without graphql_services_jwt_token_key_file, the key that is shared; set both or none")
+	}
+	if own.LegacyWeakKey && own.KeyFile == "" {
+		r.add(at+".legacy_weak_key", "legacy_weak_key is set without graphql_services_jwt_token_key_file; a key made here is never weak: remove the line")
+	}
+}
+
+func checkItemPath(r *report, at string, s *Service) {
+	own := s.ItemPath
+	if own == nil {
+		r.add(at, "service %q has no settings of its dialect; make it with NewService", s.Name)
+		return
+	}
+	r.lifetime(at+".refresh_lifetime", s.RefreshLifetime)
+	r.atLeastAccess(at, "refresh_lifetime", s.RefreshLifetime, s)
+	for _, f := range []struct {
+		key        string
+		value      int
+		documented int
+	}{{"login_failure_status", own.LoginFailureStatus, 404}, {"invalid_token_status", own.InvalidTokenStatus, 422}} {
+		if f.value != f.documented && f.value != 401 {
+			r.add(at+"."+f.key, "%s %d is not one that clients know; set %d or 401", f.key, f.value, f.documented)
+		}
+	}
+	for _, f := range []struct {
+		key   string
+		value Duration
+	}{{"application_life", own.ApplicationLife}, {"application_idle", own.ApplicationIdle}} {
+		if f.value < 0 || f.value > maxLifetime {
+			r.add(at+"."+f.key, "%s %v is out of range; set 0s for never, or at most 3650d", f.key, f.value)
+		}
+	}
+	if own.AdminGroup == "" {
+		r.add(at+".admin_group", "admin_group is empty; give it a value, or remove the line")
 	}
 }

@@ -54,12 +54,13 @@ type Service struct {
 	// Name in commands, pages and logs: a lower-case letter, then up to 31
 	// lower-case letters, digits and hyphens.
 	Name string `yaml:"name"`
-	// Which API it speaks: sesar or edi.
+	// Which API it speaks: sesar, edi, collectiveaccess or itempath.
 	Dialect string `yaml:"dialect"`
 	// Prefix to which the dialect adds its own fixed paths, such as /webservices,
 	// with no slash at the end; / alone for none.
 	Path string `yaml:"path"`
-	// Issuer (iss) in its tokens. Empty means base_url.
+	// Issuer (iss) in its tokens. Empty means base_url, and for collectiveaccess the
+	// host in it.
 	Issuer string `yaml:"issuer"`
 	// Audience (aud) of its tokens. Empty means the name of the service.
 	Audience string `yaml:"audience"`
@@ -68,7 +69,7 @@ type Service struct {
 	// How long a refresh token lives, counted anew from every refresh.
 	RefreshLifetime Duration `yaml:"refresh_lifetime"`
 	// Absolute end of everything that came from one sign-in, however often it is
-	// refreshed. 0s means no such end, which only sesar allows.
+	// refreshed. 0s means no such end, which edi does not allow.
 	Cap Duration `yaml:"cap"`
 	// What a refresh token gets that was used a moment ago: refuse (401, the new
 	// pair lives on) or same (the new pair once more).
@@ -90,6 +91,10 @@ type Service struct {
 	Sesar *Sesar `yaml:"-"`
 	// EDI holds the keys of dialect edi; nil for every other dialect.
 	EDI *EDI `yaml:"-"`
+	// CollectiveAccess holds the keys of that dialect; nil for every other dialect.
+	CollectiveAccess *CollectiveAccess `yaml:"-"`
+	// ItemPath holds the keys of that dialect; nil for every other dialect.
+	ItemPath *ItemPath `yaml:"-"`
 }
 
 // Allow says which accounts may use a service. The zero value allows all.
@@ -147,6 +152,44 @@ type EDI struct {
 	AuthenticatedID string `yaml:"authenticated_id"`
 	// EDI-ID of the system group Vetted.
 	VettedID string `yaml:"vetted_id"`
+}
+
+// CollectiveAccess is what only dialect collectiveaccess has.
+type CollectiveAccess struct {
+	// Secret of 32 bytes or more that the site's PHP verifies tokens with, as its
+	// graphql_services_jwt_token_key. Empty means a key made and kept here.
+	KeyFile string `yaml:"graphql_services_jwt_token_key_file"`
+	// How long an access token lives.
+	AccessLifetime Duration `yaml:"graphql_services_jwt_access_token_lifetime"`
+	// How long a refresh token, and everything made with it, lives.
+	RefreshLifetime Duration `yaml:"graphql_services_jwt_refresh_token_lifetime"`
+	// The site's PHP holds the key too: then an access token, which it could make
+	// itself, no longer refreshes.
+	KeyShared bool `yaml:"key_shared"`
+	// Accept a key that is short or published as a default. Whoever knows it can make
+	// access tokens of anyone.
+	LegacyWeakKey bool `yaml:"legacy_weak_key"`
+	// Shape of error objects: v15 or v14, as the library of that version has them.
+	ErrorStyle string `yaml:"errorStyle"`
+	// Whether signing in and validating need the attribute can_use_graphql_services.
+	RequirePermission bool `yaml:"require_permission"`
+}
+
+// ItemPath is what only dialect itempath has.
+type ItemPath struct {
+	// Secret of 32 bytes or more that the backend verifies tokens with, as its
+	// JWT_SECRET_KEY. Empty means a key made and kept here.
+	KeyFile string `yaml:"jwt_secret_key_file"`
+	// Status of a sign-in that failed: 404, as documented, or 401.
+	LoginFailureStatus int `yaml:"login_failure_status"`
+	// Status of a token that is not one of ours: 422, as its library has it, or 401.
+	InvalidTokenStatus int `yaml:"invalid_token_status"`
+	// How long an application token lives. 0s means without end.
+	ApplicationLife Duration `yaml:"application_life"`
+	// How long an application token may go unused before it ends. 0s means for ever.
+	ApplicationIdle Duration `yaml:"application_idle"`
+	// Name of the group whose members may read and change users.
+	AdminGroup string `yaml:"admin_group"`
 }
 
 // MasterKeyPath returns the file that holds the master key, which may not exist

@@ -4,6 +4,7 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -71,6 +72,10 @@ func (c *Config) underived() *Config {
 			own := *s.EDI
 			s.EDI = &own
 		}
+		if s.CollectiveAccess != nil {
+			own := *s.CollectiveAccess
+			s.CollectiveAccess = &own
+		}
 		w.Services = append(w.Services, s)
 	}
 	w.derive(c, func(field, value any) {
@@ -88,6 +93,11 @@ func (c *Config) derive(from *Config, f func(field, value any)) {
 	f(&c.BaseURL, originOf(from.Listen))
 	for i := range c.Services {
 		s, given := &c.Services[i], &from.Services[i]
+		if s.CollectiveAccess != nil {
+			f(&s.Issuer, hostOf(from.BaseURL))
+			f(&s.AccessLifetime, given.CollectiveAccess.AccessLifetime)
+			f(&s.RefreshLifetime, given.CollectiveAccess.RefreshLifetime)
+		}
 		f(&s.Issuer, from.BaseURL)
 		f(&s.Audience, given.Name)
 		if s.EDI != nil {
@@ -104,6 +114,12 @@ func originOf(listen string) string {
 		return ""
 	}
 	return "http://" + net.JoinHostPort(host, port)
+}
+
+// hostOf returns the host of an origin, with its port if it has one.
+func hostOf(origin string) string {
+	_, host, _ := strings.Cut(origin, "://")
+	return host
 }
 
 // unspecified reports whether host stands for all addresses of the machine.

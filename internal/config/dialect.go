@@ -44,6 +44,42 @@ var dialects = []dialect{
 		},
 		check: checkEDI,
 	},
+	{
+		name: "collectiveaccess",
+		own: func(s *Service) any {
+			if s.CollectiveAccess == nil {
+				s.CollectiveAccess = &CollectiveAccess{}
+			}
+			return s.CollectiveAccess
+		},
+		defaults: collectiveAccessDefaults,
+		unused: map[string]string{
+			"access_lifetime":  "it is called graphql_services_jwt_access_token_lifetime here",
+			"refresh_lifetime": "it is called graphql_services_jwt_refresh_token_lifetime here",
+			"replay":           "a collectiveaccess token is not used up by a refresh",
+			"replay_window":    "a collectiveaccess token is not used up by a refresh",
+			"pairs":            "collectiveaccess has no generated pairs",
+		},
+		check: checkCollectiveAccess,
+	},
+	{
+		name: "itempath",
+		own: func(s *Service) any {
+			if s.ItemPath == nil {
+				s.ItemPath = &ItemPath{}
+			}
+			return s.ItemPath
+		},
+		defaults: itemPathDefaults,
+		unused: map[string]string{
+			"issuer":        "an itempath token names no issuer",
+			"audience":      "an itempath token names no audience",
+			"replay":        "an itempath token is not used up by a refresh",
+			"replay_window": "an itempath token is not used up by a refresh",
+			"pairs":         "itempath has no generated pairs",
+		},
+		check: checkItemPath,
+	},
 }
 
 func sesarDefaults(s *Service) {
@@ -65,6 +101,15 @@ func ediDefaults(s *Service) {
 		AuthenticatedID: "EDI-7be3510d08def0dfc667824ebd4f4f1bbd770234",
 		VettedID:        "EDI-bdae74972ed710c56b1e0df18ccb6e23c31f60f6",
 	}
+}
+
+func collectiveAccessDefaults(s *Service) {
+	s.CollectiveAccess = &CollectiveAccess{AccessLifetime: Duration(15 * time.Minute), RefreshLifetime: 7 * Day, ErrorStyle: "v15"}
+}
+
+func itemPathDefaults(s *Service) {
+	s.AccessLifetime, s.RefreshLifetime = Duration(15*time.Minute), 30*Day
+	s.ItemPath = &ItemPath{LoginFailureStatus: 404, InvalidTokenStatus: 422, AdminGroup: "admins"}
 }
 
 // findDialect returns nil for an unknown name.

@@ -62,7 +62,9 @@ func Example() []byte {
 	samples := NewService("samples", "sesar", "/webservices")
 	samples.Sesar.JSONPath = "/api"
 	samples.Allow = Allow{Groups: []string{"collectors"}, Types: []string{"person", "application"}}
-	c.Services = []Service{samples, NewService("ecology", "edi", "/auth")}
+	warehouse := NewService("warehouse", "itempath", "/api")
+	warehouse.ItemPath.ApplicationIdle = 365 * Day
+	c.Services = []Service{samples, NewService("ecology", "edi", "/auth"), NewService("collections", "collectiveaccess", "/"), warehouse}
 	return c.Marshal()
 }
 
