@@ -18,6 +18,7 @@ var accountTests = map[string]func(*kit){
 	"AccountFilter":     accountFilter,
 	"AccountChanges":    accountChanges,
 	"AccountLosses":     accountLosses,
+	"AccountNoRobot":    accountNoRobot,
 	"AccountRacingAdds": accountRacingAdds,
 	"GroupVerbs":        groupVerbs,
 	"Attempts":          attempts,
@@ -201,6 +202,24 @@ func accountLosses(k *kit) {
 		k.must(lose()) // nothing more to lose
 		equal(k, what+" again: feed", k.head(), from+2)
 	}
+}
+
+// An account that is no application any more keeps its other grants alone.
+func accountNoRobot(k *kit) {
+	id := k.robot("robot")
+	app, session := k.issue(token.Application, "samples", id), k.issue(token.Session, "samples", id)
+	set := func(kind string) {
+		k.Helper()
+		_, err := k.SetAccount(ctx, account.SetVerb{By: by, Now: k.now(), Name: "robot", Type: &kind})
+		k.must(err)
+	}
+	set(account.Application)
+	equal(k, "state while it is one", k.grant(app.ID).State(k.now()), "live")
+	set(account.Person)
+	equal(k, "state of the application token", k.grant(app.ID).State(k.now()), "revoked")
+	equal(k, "feed entries", k.inFeed(ofGrant(token.EntryGrant, app.ID)), 1)
+	equal(k, "audit lines", k.lines(audit.Revoked, app.ID), 1)
+	equal(k, "state of the session", k.grant(session.ID).State(k.now()), "live")
 }
 
 func accountRacingAdds(k *kit) {

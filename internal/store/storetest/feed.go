@@ -37,7 +37,7 @@ func (k *kit) head() int64 {
 // A follower sees every entry once and in order, also while appenders stay open between their entry and their commit.
 func feedFollowed(k *kit) {
 	const writers, each = 10, 10
-	ada := k.person("ada")
+	ada := k.robot("ada")
 	var grants [writers * each]token.Grant
 	for i := range grants {
 		grants[i] = k.issue(token.Application, "samples", ada)

@@ -79,6 +79,7 @@ func issueRefusals(k *kit) {
 		"expired parent":      {g(func(g *token.Grant) { g.Parent = expired.ID }), token.Expired},
 		"another's parent":    {g(func(g *token.Grant) { g.Parent, g.Account = key.ID, k.person("eve") }), token.NotFound},
 		"group that is not":   {g(func(g *token.Grant) { g.Group = 99 }), token.NotFound},
+		"person's for robots": {g(func(g *token.Grant) { g.Kind = token.Application }), token.Forbidden},
 		"service not allowed": {g(func(g *token.Grant) { g.Service = "staff" }), token.Forbidden},
 	} {
 		before := len(k.live(token.Filter{}))

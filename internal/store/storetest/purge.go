@@ -46,7 +46,7 @@ func purgeKeepsWhatIsNeeded(k *kit) {
 	seed := rand.Uint64()
 	k.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
-	ada := k.person("ada")
+	ada := k.robot("ada")
 	var all []*minted
 	removed := 0
 	for range 400 {

@@ -75,7 +75,7 @@ func revokeChildren(k *kit) {
 }
 
 func revokeAccount(k *kit) {
-	ada, bob := k.person("ada"), k.person("bob")
+	ada, bob := k.robot("ada"), k.person("bob")
 	var want []int64
 	for _, g := range []token.Grant{k.issue(token.Pair, "samples", ada), k.issue(token.Session, "ecology", ada),
 		k.issue(token.APIKey, "", ada), k.issue(token.Application, "samples", ada)} {

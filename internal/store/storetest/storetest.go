@@ -157,10 +157,21 @@ func services() []*token.Service {
 	}
 }
 
-// person makes an active account.
+// person makes an active account of a person.
 func (k *kit) person(name string) int64 {
 	k.Helper()
-	a, err := k.AddAccount(ctx, account.AddVerb{By: by, Now: k.now(), Name: name, Type: account.Person, Display: "Ada Example",
+	return k.account(name, account.Person)
+}
+
+// robot makes an active account of an application.
+func (k *kit) robot(name string) int64 {
+	k.Helper()
+	return k.account(name, account.Application)
+}
+
+func (k *kit) account(name, kind string) int64 {
+	k.Helper()
+	a, err := k.AddAccount(ctx, account.AddVerb{By: by, Now: k.now(), Name: name, Type: kind, Display: "Ada Example",
 		Email: name + "@example.org", PasswordHash: "$hash"})
 	k.must(err)
 	return a.ID
