@@ -76,7 +76,7 @@ func quiet(t *testing.T, s *server, secrets []string) {
 	for _, found := range secrets {
 		found = bare(found)
 		if strings.Contains(log, found) || strings.Contains(log, found[max(0, len(found)-24):]) {
-			t.Errorf("the log holds the secret %q", found)
+			t.Errorf("the log holds the secret that begins with %q", found[:min(12, len(found))])
 		}
 	}
 }

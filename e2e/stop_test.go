@@ -85,54 +85,56 @@ func TestSecondServerIsRefused(t *testing.T) {
 	}
 }
 
+// refusedStarts are starts that must fail, and the words that must say what to do.
+var refusedStarts = []struct {
+	name    string
+	prepare func(t *testing.T, dir string) []string // gives the arguments
+	code    int
+	words   []string
+}{
+	{"no configuration", func(t *testing.T, dir string) []string {
+		t.Chdir(dir)
+		return nil
+	}, 1, []string{"SYMBOLON_CONFIG", "symbolon.yaml", "/etc/symbolon/symbolon.yaml", "serve --dev"}},
+	{"development for all the world", func(_ *testing.T, dir string) []string {
+		return []string{"--dev", "--listen", "0.0.0.0:0", "--data", dir}
+	}, 2, []string{"loopback", "0.0.0.0"}},
+	{"development with a configuration", func(_ *testing.T, dir string) []string {
+		return []string{"--dev", "--config", filepath.Join(dir, "symbolon.yaml")}
+	}, 2, []string{"--dev", "--config"}},
+	{"an unknown flag", func(*testing.T, string) []string { return []string{"--davel"} }, 2, []string{"--davel", "--help"}},
+	{"a missing master key", func(t *testing.T, dir string) []string {
+		remove(t, used(t, dir), "master.key")
+		return []string{"--dev", "--listen", "127.0.0.1:0", "--data", dir}
+	}, 1, []string{"master.key", "backup", "master_key_file"}},
+	{"a foreign master key", func(t *testing.T, dir string) []string {
+		remove(t, used(t, dir), "master.key")
+		other := used(t, filepath.Join(dir, "other"))
+		if err := os.Rename(filepath.Join(other, "master.key"), filepath.Join(dir, "master.key")); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"--dev", "--listen", "127.0.0.1:0", "--data", dir}
+	}, 1, []string{"master key"}},
+	{"an unknown key", func(t *testing.T, dir string) []string {
+		configure(t, used(t, dir), "log_level: info", "log_levle: info")
+		return []string{"--config", filepath.Join(dir, "symbolon.yaml")}
+	}, 1, []string{"symbolon.yaml:", "log_levle", "log_level"}},
+	{"all mistakes at once", func(t *testing.T, dir string) []string {
+		configure(t, used(t, dir), "replay: refuse", "replay: perhaps", "access_lifetime: 8h", "access_lifetime: soon")
+		return []string{"--config", filepath.Join(dir, "symbolon.yaml")}
+	}, 1, []string{"perhaps", "soon"}},
+	{"a configuration of noise", func(t *testing.T, dir string) []string {
+		save(t, filepath.Join(dir, "symbolon.yaml"), []byte("\x00\xff{{{"))
+		return []string{"--config", filepath.Join(dir, "symbolon.yaml")}
+	}, 1, []string{"symbolon.yaml"}},
+	{"a database of noise", func(t *testing.T, dir string) []string {
+		save(t, filepath.Join(dir, "symbolon.db"), []byte(strings.Repeat("not a database\n", 1000)))
+		return []string{"--dev", "--listen", "127.0.0.1:0", "--data", dir}
+	}, 1, []string{"symbolon.db"}},
+}
+
 func TestRefusedStarts(t *testing.T) {
-	free := []string{"--listen", "127.0.0.1:0"}
-	for _, c := range []struct {
-		name    string
-		prepare func(t *testing.T, dir string) []string // gives the arguments
-		code    int
-		words   []string
-	}{
-		{"no configuration", func(t *testing.T, dir string) []string {
-			t.Chdir(dir)
-			return nil
-		}, 1, []string{"SYMBOLON_CONFIG", "symbolon.yaml", "/etc/symbolon/symbolon.yaml", "serve --dev"}},
-		{"development for all the world", func(_ *testing.T, dir string) []string {
-			return []string{"--dev", "--listen", "0.0.0.0:0", "--data", dir}
-		}, 2, []string{"loopback", "0.0.0.0"}},
-		{"development with a configuration", func(_ *testing.T, dir string) []string {
-			return []string{"--dev", "--config", filepath.Join(dir, "symbolon.yaml")}
-		}, 2, []string{"--dev", "--config"}},
-		{"an unknown flag", func(*testing.T, string) []string { return []string{"--davel"} }, 2, []string{"--davel", "--help"}},
-		{"a missing master key", func(t *testing.T, dir string) []string {
-			remove(t, used(t, dir), "master.key")
-			return append([]string{"--dev", "--data", dir}, free...)
-		}, 1, []string{"master.key", "backup", "master_key_file"}},
-		{"a foreign master key", func(t *testing.T, dir string) []string {
-			remove(t, used(t, dir), "master.key")
-			other := used(t, filepath.Join(dir, "other"))
-			if err := os.Rename(filepath.Join(other, "master.key"), filepath.Join(dir, "master.key")); err != nil {
-				t.Fatal(err)
-			}
-			return append([]string{"--dev", "--data", dir}, free...)
-		}, 1, []string{"master key"}},
-		{"an unknown key", func(t *testing.T, dir string) []string {
-			configure(t, used(t, dir), "log_level: info", "log_levle: info")
-			return []string{"--config", filepath.Join(dir, "symbolon.yaml")}
-		}, 1, []string{"symbolon.yaml:", "log_levle", "log_level"}},
-		{"all mistakes at once", func(t *testing.T, dir string) []string {
-			configure(t, used(t, dir), "replay: refuse", "replay: perhaps", "access_lifetime: 8h", "access_lifetime: soon")
-			return []string{"--config", filepath.Join(dir, "symbolon.yaml")}
-		}, 1, []string{"perhaps", "soon"}},
-		{"a configuration of noise", func(t *testing.T, dir string) []string {
-			save(t, filepath.Join(dir, "symbolon.yaml"), []byte("\x00\xff{{{"))
-			return []string{"--config", filepath.Join(dir, "symbolon.yaml")}
-		}, 1, []string{"symbolon.yaml"}},
-		{"a database of noise", func(t *testing.T, dir string) []string {
-			save(t, filepath.Join(dir, "symbolon.db"), []byte(strings.Repeat("not a database\n", 1000)))
-			return append([]string{"--dev", "--data", dir}, free...)
-		}, 1, []string{"symbolon.db"}},
-	} {
+	for _, c := range refusedStarts {
 		t.Run(c.name, func(t *testing.T) {
 			r := command(t, "", append([]string{"serve"}, c.prepare(t, t.TempDir())...)...)
 			if r.code != c.code || strings.Contains(r.err, "panic") {

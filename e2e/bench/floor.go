@@ -60,66 +60,96 @@ func openFloor(ctx context.Context, path string) (*sqlite.DB, error) {
 	return db, nil
 }
 
+// floor is what rotations cost without us.
+type floor struct {
+	name   string
+	rotate func(end time.Time) (int64, error)
+	count  int64
+	took   time.Duration
+}
+
+func (f *floor) rate() float64 { return float64(f.count) / f.took.Seconds() }
+
+func (f *floor) measure(d time.Duration) error {
+	begin := time.Now()
+	n, err := f.rotate(begin.Add(d))
+	f.count += n
+	f.took += time.Since(begin)
+	return err
+}
+
+// openFloors makes both databases; the returned function closes them.
+func openFloors(ctx context.Context, dir string) ([]*floor, func(), error) {
+	raw, closeRaw, err := rawSQLite(ctx, filepath.Join(dir, "raw.db"))
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := openFloor(ctx, filepath.Join(dir, "grouped.db"))
+	if err != nil {
+		closeRaw()
+		return nil, nil, err
+	}
+	return []*floor{
+		{name: "SQLite alone, one at a time", rotate: raw},
+		{name: fmt.Sprintf("our store alone, %d at once", crowd), rotate: groupCommit(ctx, db)},
+	}, func() { closeRaw(); db.Close() }, nil
+}
+
 // rawSQLite is the driver alone: one connection, one rotation in each transaction.
-func rawSQLite(ctx context.Context, dir string, each time.Duration) (rate float64, err error) {
-	path := filepath.Join(dir, "raw.db")
+func rawSQLite(ctx context.Context, path string) (func(time.Time) (int64, error), func(), error) {
 	made, err := openFloor(ctx, path)
 	if err == nil {
 		err = made.Close()
 	}
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
 	pool, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)")
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
-	defer pool.Close()
 	pool.SetMaxOpenConns(1)
 	var mode string
-	if err := pool.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil || mode != "wal" {
-		return 0, fmt.Errorf("opening the raw database: journal mode %q, not wal: %w", mode, err)
+	err = pool.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+	if err != nil || mode != "wal" {
+		pool.Close()
+		return nil, nil, fmt.Errorf("opening the raw database in journal mode %q, not wal: %w", mode, err)
 	}
 	statement, err := pool.PrepareContext(ctx, rotation)
 	if err != nil {
-		return 0, err
+		pool.Close()
+		return nil, nil, err
 	}
-	defer statement.Close()
 	row := func(_ string, args ...any) *sql.Row { return statement.QueryRowContext(ctx, args...) }
-	begin, n := time.Now(), int64(0)
-	for ; time.Since(begin) < each; n++ {
-		if err := rotated(row, 1+n%rows, n/rows); err != nil {
-			return 0, err
+	total := int64(0)
+	return func(end time.Time) (int64, error) {
+		first := total
+		for ; time.Now().Before(end); total++ {
+			if err := rotated(row, 1+total%rows, total/rows); err != nil {
+				return 0, err
+			}
 		}
-	}
-	return float64(n) / time.Since(begin).Seconds(), nil
+		return total - first, nil
+	}, func() { statement.Close(); pool.Close() }, nil
 }
 
 // groupCommit is the same through our writer, which commits together what waits.
-func groupCommit(ctx context.Context, dir string, each time.Duration) (rate float64, err error) {
-	db, err := openFloor(ctx, filepath.Join(dir, "grouped.db"))
-	if err != nil {
-		return 0, err
-	}
-	defer db.Close()
-	var wg sync.WaitGroup
-	var count atomic.Int64
-	var failed atomic.Pointer[error]
-	begin := time.Now()
-	for i := range crowd {
-		wg.Go(func() {
-			for g := int64(0); time.Since(begin) < each && failed.Load() == nil; g++ {
-				err := db.Write(ctx, func(tx sqlstore.Tx) error { return rotated(tx.QueryRow, int64(1+i), g) })
-				if err != nil {
-					failed.Store(&err)
+func groupCommit(ctx context.Context, db *sqlite.DB) func(time.Time) (int64, error) {
+	var generations [crowd]int64
+	return func(end time.Time) (int64, error) {
+		var wg sync.WaitGroup
+		var count atomic.Int64
+		errs := make([]error, crowd)
+		for i := range crowd {
+			wg.Go(func() {
+				for time.Now().Before(end) && errs[i] == nil {
+					errs[i] = db.Write(ctx, func(tx sqlstore.Tx) error { return rotated(tx.QueryRow, int64(1+i), generations[i]) })
+					generations[i]++
+					count.Add(1)
 				}
-				count.Add(1)
-			}
-		})
+			})
+		}
+		wg.Wait()
+		return count.Load(), errors.Join(errs...)
 	}
-	wg.Wait()
-	if err := failed.Load(); err != nil {
-		return 0, *err
-	}
-	return float64(count.Load()) / time.Since(begin).Seconds(), nil
 }

@@ -30,8 +30,9 @@ type target struct {
 	pid               int
 }
 
-// measureServer runs the program on a fresh folder, as it ships, and rotates on it.
-func measureServer(ctx context.Context, binary, dir string, each time.Duration) ([]result, error) {
+// startServer runs the program on a fresh folder, as it ships, and connects one
+// client and many; the returned function stops it.
+func startServer(ctx context.Context, binary, dir string) ([]*clients, func(), error) {
 	cmd := exec.CommandContext(ctx, binary, "serve", "--dev", "--listen", "127.0.0.1:0", "--data", dir+"/data")
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SYMBOLON_") })
 	out, err := cmd.StdoutPipe()
@@ -39,66 +40,103 @@ func measureServer(ctx context.Context, binary, dir string, each time.Duration) 
 		err = cmd.Start()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", binary, err)
+		return nil, nil, fmt.Errorf("starting %s: %w", binary, err)
 	}
-	defer func() {
+	stop := func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
-	}()
-	lines := bufio.NewReader(out)
-	first, err := lines.ReadString('\n')
+	}
+	addr, err := printed(out)
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: it said %q: %w", binary, first, err)
+		stop()
+		return nil, nil, fmt.Errorf("starting %s: %w", binary, err)
 	}
-	for line := first; err == nil && !strings.HasPrefix(line, "  symbolon"); { // the last line of many
-		line, err = lines.ReadString('\n')
-	}
-	addr := strings.TrimSpace(strings.TrimPrefix(first, "serving on http://"))
 	s := &target{binary: binary, dir: dir + "/data", addr: addr, pid: cmd.Process.Pid}
-	var results []result
-	for _, workers := range []int{1, crowd} {
-		r, err := s.measure(ctx, workers, each)
+	var served []*clients
+	for _, n := range []int{1, crowd} {
+		c, err := s.connect(ctx, n)
+		if err != nil {
+			stop()
+			return nil, nil, err
+		}
+		served = append(served, c)
+	}
+	return served, stop, nil
+}
+
+// printed reads what a development server prints, and returns its address.
+func printed(out io.Reader) (addr string, err error) {
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return "", fmt.Errorf("reading what it prints: %w", err)
+		}
+		if a, ok := strings.CutPrefix(line, "serving on http://"); ok {
+			addr = strings.TrimSpace(a)
+		}
+		if strings.HasPrefix(line, "  symbolon account list") {
+			return addr, nil
+		}
+	}
+}
+
+// clients are workers that rotate at the same time, and what that gave.
+type clients struct {
+	server  *target
+	workers []*worker
+	took    time.Duration
+	times   []time.Duration // of good answers
+	errors  int
+	cpu     time.Duration // of the server
+}
+
+func (c *clients) rate() float64 { return float64(len(c.times)) / c.took.Seconds() }
+
+func (c *clients) cpuEach() time.Duration { return c.cpu / time.Duration(max(1, len(c.times))) }
+
+// quantile needs sorted times.
+func (c *clients) quantile(q float64) time.Duration {
+	if len(c.times) == 0 {
+		return 0
+	}
+	return c.times[int(q*float64(len(c.times)-1))].Round(10 * time.Microsecond)
+}
+
+// connect makes n workers, each with an account, a chain and a connection of its own.
+func (s *target) connect(ctx context.Context, n int) (*clients, error) {
+	c := &clients{server: s}
+	for i := range n {
+		w, err := s.worker(ctx, fmt.Sprintf("bench-%d-%d", n, i))
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, r)
+		c.workers = append(c.workers, w)
 	}
-	return results, nil
+	return c, nil
 }
 
-// measure lets workers rotate, each on a chain and a connection of its own.
-func (s *target) measure(ctx context.Context, workers int, each time.Duration) (result, error) {
-	var all []*worker
-	for i := range workers {
-		w, err := s.worker(ctx, fmt.Sprintf("bench-%d-%d", workers, i))
-		if err != nil {
-			return result{}, err
-		}
-		defer w.conn.Close()
-		all = append(all, w)
-	}
-	before, err := s.cpu()
+// measure lets all workers rotate for a while.
+func (c *clients) measure(d time.Duration) error {
+	before, err := c.server.cpu()
 	if err != nil {
-		return result{}, err
+		return err
 	}
 	begin := time.Now()
 	var wg sync.WaitGroup
-	for _, w := range all {
-		wg.Go(func() { w.rotate(begin.Add(each)) })
+	for _, w := range c.workers {
+		wg.Go(func() { w.rotate(begin.Add(d)) })
 	}
 	wg.Wait()
-	r := result{workers: workers, took: time.Since(begin)}
-	after, err := s.cpu()
-	if err != nil {
-		return result{}, err
+	c.took += time.Since(begin)
+	after, err := c.server.cpu()
+	c.cpu += after - before
+	c.errors = 0
+	for _, w := range c.workers {
+		c.errors += w.errors
+		c.times, w.times = append(c.times, w.times...), nil
 	}
-	for _, w := range all {
-		r.times = append(r.times, w.times...)
-		r.errors += w.errors
-	}
-	slices.Sort(r.times)
-	r.cpu = (after - before) / time.Duration(max(1, len(r.times)))
-	return r, nil
+	return err
 }
 
 // cpu is what the server has used so far, in user and kernel mode.
@@ -156,7 +194,7 @@ func (s *target) command(ctx context.Context, args ...string) ([]byte, error) {
 
 // rotate refreshes until the end; the first answer that is not a pair ends it.
 func (w *worker) rotate(end time.Time) {
-	for time.Now().Before(end) {
+	for w.errors == 0 && time.Now().Before(end) {
 		begin := time.Now()
 		next, err := w.refresh()
 		if err != nil {
@@ -190,26 +228,24 @@ func (w *worker) refresh() (string, error) {
 
 // answer reads an answer that has a Content-Length.
 func (w *worker) answer() (status, body string, err error) {
-	line, err := w.in.ReadString('\n')
-	if err != nil {
-		return "", "", err
-	}
-	fields := strings.Fields(line)
 	length := 0
-	for err == nil && len(fields) > 0 {
-		if strings.EqualFold(fields[0], "Content-Length:") {
-			length, err = strconv.Atoi(fields[1])
-		} else if strings.HasPrefix(fields[0], "HTTP/") {
+	for {
+		line, err := w.in.ReadString('\n')
+		if err != nil {
+			return "", "", err
+		}
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0:
+			b := make([]byte, length)
+			_, err := io.ReadFull(w.in, b)
+			return status, string(b), err
+		case strings.HasPrefix(line, "HTTP/1.1 "):
 			status = fields[1]
-		}
-		if line, err = w.in.ReadString('\n'); err == nil {
-			fields = strings.Fields(line)
+		case fields[0] == "Content-Length:":
+			if length, err = strconv.Atoi(fields[1]); err != nil {
+				return "", "", err
+			}
 		}
 	}
-	if err != nil {
-		return "", "", err
-	}
-	b := make([]byte, length)
-	_, err = io.ReadFull(w.in, b)
-	return status, string(b), err
 }

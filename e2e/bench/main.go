@@ -25,6 +25,7 @@ import (
 
 const (
 	crowd      = 16 // workers and writers in the second half of each comparison
+	rounds     = 5  // turns that each measurement takes, so that a busy minute hits them all
 	maxSeconds = 10
 )
 
@@ -42,7 +43,7 @@ func main() {
 	}
 }
 
-// run measures in an order that lets nothing run beside anything else.
+// run measures in turns, never two things at once.
 func run(ctx context.Context, binary string, each time.Duration) error {
 	dir, err := os.MkdirTemp("", "symbolon-bench-")
 	if err != nil {
@@ -53,66 +54,53 @@ func run(ctx context.Context, binary string, each time.Duration) error {
 	if err != nil {
 		return err
 	}
-	served, err := measureServer(ctx, binary, dir, each)
+	floors, closeFloors, err := openFloors(ctx, dir)
 	if err != nil {
 		return err
 	}
-	raw, err := rawSQLite(ctx, dir, each)
+	defer closeFloors()
+	served, stop, err := startServer(ctx, binary, dir)
 	if err != nil {
 		return err
 	}
-	grouped, err := groupCommit(ctx, dir, each)
-	if err != nil {
-		return err
+	defer stop()
+	for range rounds {
+		for _, f := range floors {
+			if err := f.measure(each / rounds); err != nil {
+				return err
+			}
+		}
+		for _, c := range served {
+			if err := c.measure(each / rounds); err != nil {
+				return err
+			}
+		}
 	}
 	fmt.Printf("%s\nfdatasync of 8 kB: median %s\n\n", machine(), flush.Round(time.Microsecond))
-	return table(served, []floor{{"SQLite alone, 1 writer", raw}, {fmt.Sprintf("our store's Write, %d goroutines", crowd), grouped}})
+	return table(floors, served)
 }
 
-// floor is what rotations cost without us.
-type floor struct {
-	name string
-	rate float64
-}
-
-// table prints the floors, and each measurement beside both of them.
-func table(served []result, floors []floor) error {
+// table prints the floors, and each measurement of the server beside both of them.
+func table(floors []*floor, served []*clients) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\trotations/s\tp50\tp99\terrors\tserver CPU/request\tof SQLite alone\tof our store\t")
 	for _, f := range floors {
-		fmt.Fprintf(w, "%s\t%.0f\t\t\t\t\t%.2f\t%.2f\t\n", f.name, f.rate, f.rate/floors[0].rate, f.rate/floors[1].rate)
+		fmt.Fprintf(w, "%s\t%.0f\t\t\t\t\t%.2f\t%.2f\t\n", f.name, f.rate(), f.rate()/floors[0].rate(), f.rate()/floors[1].rate())
 	}
-	for _, r := range served {
-		fmt.Fprintf(w, "HTTP, %d workers\t%.0f\t%s\t%s\t%d\t%s\t%.2f\t%.2f\t\n", r.workers, r.rate(),
-			r.quantile(0.50), r.quantile(0.99), r.errors, r.cpu.Round(time.Microsecond), r.rate()/floors[0].rate, r.rate()/floors[1].rate)
+	errors := 0
+	for _, c := range served {
+		slices.Sort(c.times)
+		fmt.Fprintf(w, "HTTP, %d at once\t%.0f\t%s\t%s\t%d\t%s\t%.2f\t%.2f\t\n", len(c.workers), c.rate(), c.quantile(0.50), c.quantile(0.99),
+			c.errors, c.cpuEach().Round(time.Microsecond), c.rate()/floors[0].rate(), c.rate()/floors[1].rate())
+		errors += c.errors
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, r := range served {
-		if r.errors > 0 {
-			return fmt.Errorf("%d of %d answers with %d workers were not a new pair: the rates mean nothing", r.errors, r.errors+len(r.times), r.workers)
-		}
+	if errors > 0 {
+		return fmt.Errorf("%d answers were not a new pair: the rates mean nothing", errors)
 	}
 	return nil
-}
-
-// result is one measurement of the server.
-type result struct {
-	workers int
-	took    time.Duration
-	times   []time.Duration // of good answers, sorted
-	errors  int
-	cpu     time.Duration // of the server, for each request
-}
-
-func (r result) rate() float64 { return float64(len(r.times)) / r.took.Seconds() }
-
-func (r result) quantile(q float64) time.Duration {
-	if len(r.times) == 0 {
-		return 0
-	}
-	return r.times[int(q*float64(len(r.times)-1))].Round(10 * time.Microsecond)
 }
 
 // machine names what the absolute figures belong to.

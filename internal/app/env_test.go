@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -65,6 +64,7 @@ func newEnv(t *testing.T, change func(*config.Config)) *env {
 	t.Helper()
 	dir := t.TempDir()
 	conf := config.Dev(dir, "127.0.0.1:8080")
+	conf.Services[0].Pairs = 1000 // no pair ends because a test makes another
 	conf.Services[1].EDI.LegacyKeyFile = writeFile(t, filepath.Join(dir, "legacy.pem"), rsaKeys()[0])
 	conf.Services[1].EDI.TokenKeyFile = writeFile(t, filepath.Join(dir, "token.key"), []byte(serviceKey))
 	if change != nil {
@@ -279,14 +279,6 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
-}
-
-// revokeAll ends everything ada has.
-func (e *env) revokeAll() {
-	e.t.Helper()
-	if _, err := e.app.Engine.Revoke(context.Background(), token.Operator(), token.RevokeRequest{Account: e.ada.ID, Reason: "test"}); err != nil {
-		e.t.Fatal(err)
-	}
 }
 
 func readFile(t *testing.T, name string) string {

@@ -199,10 +199,10 @@ func (d *decoder) overrule(c *Config, src Sources, env map[string]string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		switch key := keys[name]; {
-		case name == varConfig || name == varMaster:
+		case name == varConfig || name == varMaster || env[name] == "":
 		case key == "":
 			d.addAt(name, 0, name, "no such variable; %s", instead(name, keys))
-		case env[name] != "":
+		default:
 			d.set(c, name, key, env[name])
 		}
 	}

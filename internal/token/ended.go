@@ -22,7 +22,8 @@ type ended struct {
 
 // marks is the small, seldom changed part; it is replaced, never changed.
 type marks struct {
-	stale     map[int64]time.Time     // :: grant → when its account last lost something
+	stale     map[int64]time.Time     // :: grant → when its account last changed
+	changed   map[string]time.Time    // :: service → when who may use it last changed
 	cutoffs   map[[2]string]cutoffEnd // :: service, name → cut-off
 	notBefore map[string]time.Time    // :: service ("" for all) → first iat accepted
 }
@@ -32,7 +33,7 @@ type cutoffEnd struct{ at, until time.Time }
 func newEnded() *ended {
 	e := &ended{}
 	e.blocks.Store(&map[int64]*block{})
-	e.marks.Store(&marks{})
+	e.marks.Store(&marks{map[int64]time.Time{}, map[string]time.Time{}, map[[2]string]cutoffEnd{}, map[string]time.Time{}})
 	return e
 }
 
@@ -69,9 +70,14 @@ func (e *ended) block(grant int64) *block {
 	return next[n]
 }
 
-// stale reports whether the grant's account lost something at or after born.
-func (e *ended) stale(grant int64, born time.Time) bool {
-	at := e.marks.Load().stale[grant]
+// stale reports whether, at or after born, the grant's account changed or who
+// may use the service did.
+func (e *ended) stale(service string, grant int64, born time.Time) bool {
+	m := e.marks.Load()
+	at := m.stale[grant]
+	if changed := m.changed[service]; changed.After(at) {
+		at = changed
+	}
 	return !at.IsZero() && !born.After(at)
 }
 
@@ -102,31 +108,21 @@ func (e *ended) apply(entries []Entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.marks.Load()
-	next := &marks{maps.Clone(old.stale), maps.Clone(old.cutoffs), maps.Clone(old.notBefore)}
-	next.fill()
+	next := &marks{maps.Clone(old.stale), maps.Clone(old.changed), maps.Clone(old.cutoffs), maps.Clone(old.notBefore)}
 	for _, x := range rest {
 		next.add(x)
 	}
 	e.marks.Store(next)
 }
 
-func (m *marks) fill() {
-	if m.stale == nil {
-		m.stale = map[int64]time.Time{}
-	}
-	if m.cutoffs == nil {
-		m.cutoffs = map[[2]string]cutoffEnd{}
-	}
-	if m.notBefore == nil {
-		m.notBefore = map[string]time.Time{}
-	}
-}
-
 // add moves marks forward only.
 func (m *marks) add(x Entry) {
 	switch x.Kind {
 	case EntryStale:
-		if x.At.After(m.stale[x.Grant]) {
+		if x.Service != "" && x.At.After(m.changed[x.Service]) {
+			m.changed[x.Service] = x.At
+		}
+		if x.Grant != 0 && x.At.After(m.stale[x.Grant]) {
 			m.stale[x.Grant] = x.At
 		}
 	case EntryCutoff:
@@ -146,7 +142,7 @@ func (e *ended) forget(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.marks.Load()
-	next := &marks{old.stale, maps.Clone(old.cutoffs), old.notBefore}
+	next := &marks{old.stale, old.changed, maps.Clone(old.cutoffs), old.notBefore}
 	maps.DeleteFunc(next.cutoffs, func(_ [2]string, c cutoffEnd) bool { return c.until.Before(now) })
 	e.marks.Store(next)
 }

@@ -197,3 +197,30 @@ func TestChangedAccountIsReadAtTheNextRefresh(t *testing.T) {
 	f.flaky.set(errDown)
 	f.mustRefresh("ext", fresh.Access.Reveal())
 }
+
+// An operator who narrows a service and starts again need not end its tokens by hand.
+func TestNarrowedServiceIsAskedAtTheNextRefresh(t *testing.T) {
+	f := newFixture(t)
+	_, err := f.Keep(f.ctx, time.Hour)
+	check(t, err)
+	got := f.issue("ext")
+	f.wait(time.Minute)
+	got = f.mustRefresh("ext", got.Access.Reveal())
+	if got.Claims == nil {
+		t.Error("the account was read without need")
+	}
+	f.narrow = func(s *token.Service) {
+		if s.Name == "ext" {
+			s.Types = []string{"application"}
+		}
+	}
+	for range 2 { // the second start finds nothing new, and yet older tokens stay stale
+		f.db.Close()
+		f.clock.add(time.Minute)
+		f.open()
+		_, err = f.Keep(f.ctx, time.Hour)
+		check(t, err)
+		_, err = f.refresh("ext", got.Access.Reveal())
+		wantCode(t, err, token.Forbidden)
+	}
+}

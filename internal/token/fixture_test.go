@@ -170,6 +170,8 @@ type fixture struct {
 	flaky *flaky
 	dir   *account.Directory
 	ann   int64
+
+	narrow func(*token.Service) // changes the services at the next open; may be nil
 }
 
 // flaky is a store whose verbs fail while down is set.
@@ -266,7 +268,13 @@ func (f *fixture) open() {
 	f.t.Helper()
 	f.db, f.store = openStore(f.t, f.path, f.clock.now)
 	f.flaky = &flaky{Store: f.store}
-	f.Engine = token.New(token.Options{Store: f.flaky, Keys: &keys{}, Services: services(), Now: f.clock.now, Log: slog.New(slog.DiscardHandler)})
+	all := services()
+	for _, s := range all {
+		if f.narrow != nil {
+			f.narrow(s)
+		}
+	}
+	f.Engine = token.New(token.Options{Store: f.flaky, Keys: &keys{}, Services: all, Now: f.clock.now, Log: slog.New(slog.DiscardHandler)})
 	check(f.t, f.Start(f.ctx))
 }
 

@@ -58,7 +58,7 @@ func TestMarksMoveForwardOnly(t *testing.T) {
 		{Kind: EntryCutoff, Service: "s", Name: "n", At: early, Until: early},
 		{Kind: EntryNotBefore, Service: "s", At: late}, {Kind: EntryNotBefore, Service: "s", At: early},
 	})
-	if !e.stale(7, late) || e.stale(7, late.Add(time.Second)) || e.stale(8, early) {
+	if !e.stale("s", 7, late) || e.stale("s", 7, late.Add(time.Second)) || e.stale("s", 8, early) {
 		t.Error("stale is wrong")
 	}
 	if !e.cutoff("s", "n").Equal(late) || !e.cutoff("s", "m").IsZero() {
@@ -169,7 +169,11 @@ func (q *quiet) Purge(_ context.Context, v PurgeVerb) (int64, int, error) {
 	return v.Cursor + 10, 1, q.note("purge")
 }
 
-func (q *quiet) Start(context.Context, time.Time) (int64, time.Time, error) {
+func (q *quiet) Since(context.Context, int64, int) ([]Entry, Position, error) {
+	return nil, Position{}, nil
+}
+
+func (q *quiet) Start(context.Context, time.Time, map[string]string) (int64, time.Time, error) {
 	return 1, noon.Add(-1000 * time.Hour * 1000), q.note("start")
 }
 

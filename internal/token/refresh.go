@@ -43,7 +43,7 @@ func (e *Engine) extend(ctx context.Context, svc *Service, c Claims) (Tokens, er
 	}
 	m := Mint{Grant: Grant{ID: c.Grant, Service: svc.Name, Subject: c.Subject, Nonce: c.Nonce}, Cap: c.Cap,
 		Subject: Subject{ID: c.Subject}, Prior: &c}
-	if e.ended.stale(c.Grant, c.IssuedAt) {
+	if e.ended.stale(svc.Name, c.Grant, c.IssuedAt) {
 		sub, err := e.subjectOf(ctx, svc, c)
 		if err != nil {
 			return Tokens{}, err

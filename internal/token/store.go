@@ -77,8 +77,10 @@ type Upkeep interface {
 	// and audit lines. It returns the next cursor, 0 at the end.
 	Purge(ctx context.Context, v PurgeVerb) (next int64, removed int, err error)
 	// Start notes a server's start: earlier runs that did not end are marked
-	// as crashed. It returns the run's number and the highest time stored.
-	Start(ctx context.Context, now time.Time) (run int64, high time.Time, err error)
+	// as crashed, and every grant of a service goes stale whose restrictions
+	// (:: service → text) are not those of the last start. It returns the
+	// run's number and the highest time stored.
+	Start(ctx context.Context, now time.Time, restrictions map[string]string) (run int64, high time.Time, err error)
 	// Alive notes that the run lives at now; final ends it in good order.
 	Alive(ctx context.Context, run int64, now time.Time, final bool) error
 }
@@ -187,7 +189,7 @@ type EntryKind string
 // The kinds of entry.
 const (
 	EntryGrant     EntryKind = "grant"      // Grant is revoked
-	EntryStale     EntryKind = "stale"      // Grant's account changed at At
+	EntryStale     EntryKind = "stale"      // the account of Grant, or who may use Service, changed at At
 	EntryCutoff    EntryKind = "cutoff"     // Service, Name, At, Until
 	EntryNotBefore EntryKind = "not_before" // Service ("" for all) refuses tokens issued before At
 )

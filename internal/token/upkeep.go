@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -25,12 +26,20 @@ type Keeper struct {
 }
 
 // Keep notes the start of a server, so that answers a crashed run may have
-// lost are known, and returns its keeper. auditKeep is how long audit lines stay.
+// lost are known and changed restrictions of a service reach tokens made
+// before, and returns its keeper. auditKeep is how long audit lines stay.
 func (e *Engine) Keep(ctx context.Context, auditKeep time.Duration) (*Keeper, error) {
 	now := e.now()
-	run, high, err := e.store.Start(ctx, now)
+	restrictions := map[string]string{}
+	for name, svc := range e.services {
+		restrictions[name] = fmt.Sprintf("types %q groups %q identity %q", svc.Types, svc.Groups, svc.RequireIdentity)
+	}
+	run, high, err := e.store.Start(ctx, now, restrictions)
 	if err != nil {
 		return nil, wrap("noting the start of the server", err)
+	}
+	if err := e.CatchUp(ctx); err != nil {
+		return nil, err
 	}
 	k := &Keeper{e: e, run: run, auditKeep: auditKeep, flushed: now, purged: now}
 	if by := k.clock.start(now, high); by != 0 {

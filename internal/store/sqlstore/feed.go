@@ -33,6 +33,7 @@ func (s *Store) Load(ctx context.Context, do func(token.Entry)) (token.Position,
 var loads = []string{
 	`SELECT 0, NULL, 'grant', id, '', '', NULL FROM grants WHERE revoked_at IS NOT NULL ORDER BY id`,
 	`SELECT 0, stale_at, 'stale', id, '', '', NULL FROM grants WHERE stale_at IS NOT NULL ORDER BY id`,
+	`SELECT 0, CAST(value AS BIGINT), 'stale', 0, substr(key, 7), '', NULL FROM meta WHERE key LIKE 'stale:%'`,
 	`SELECT 0, at, 'cutoff', 0, service, name, until FROM cutoffs`,
 	`SELECT 0, at, 'not_before', 0, service, '', NULL FROM not_before`,
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,7 +18,7 @@ const (
 	feedKept     = 7 * 24 * time.Hour
 	attemptsKept = 24 * time.Hour
 	runsKept     = 2 * 24 * time.Hour
-	crashSlack   = time.Minute // a run's last sign of life is younger than this when it crashes
+	crashSlack   = time.Minute // a run crashes at most this long after its last sign of life
 )
 
 const touchGrant = `UPDATE grants SET use_count = use_count + $3,
@@ -93,16 +95,20 @@ func (v *verb) trim(pv token.PurgeVerb) error {
 	return nil
 }
 
-// Start marks runs that never ended as crashed, from a minute after their last sign of life at the latest whatever the
-// clock says now, and returns the number of the new one and the highest time stored before, zero at the very first start.
-func (s *Store) Start(ctx context.Context, now time.Time) (run int64, high time.Time, err error) {
+// Start marks runs that never ended as crashed, a minute after their last sign of life or, if that is earlier, now: what
+// this run rotates was not lost by that one. A clock that was set back says nothing of when, so then it is the minute.
+// It returns the number of the new one and the highest time stored before, zero at the very first start.
+func (s *Store) Start(ctx context.Context, now time.Time, restrictions map[string]string) (run int64, high time.Time, err error) {
 	err = s.write(ctx, "starting run", token.Caller{}, now, func(v *verb) (err error) {
-		const markCrashed = `UPDATE runs SET crashed_at = CASE WHEN alive_at + $2 > $1 THEN alive_at + $2 ELSE $1 END
+		const markCrashed = `UPDATE runs SET crashed_at = CASE WHEN alive_at <= $1 AND $1 < alive_at + $2 THEN $1 ELSE alive_at + $2 END
 			WHERE ended_at IS NULL AND crashed_at IS NULL`
 		if _, err := v.Exec(markCrashed, millis(v.now), crashSlack.Milliseconds()); err != nil {
 			return fmt.Errorf("marking crashed runs: %w", err)
 		}
 		if high, err = v.raiseHighWater(); err != nil {
+			return err
+		}
+		if err := v.restrict(restrictions); err != nil {
 			return err
 		}
 		run, err = value[int64](v.QueryRow(`INSERT INTO runs (started_at, alive_at) VALUES ($1, $1) RETURNING id`, millis(v.now)))
@@ -112,6 +118,31 @@ func (s *Store) Start(ctx context.Context, now time.Time) (run int64, high time.
 		return 0, time.Time{}, err
 	}
 	return run, high, nil
+}
+
+// restrict makes the grants of services stale whose restrictions changed since the last start. A service met for the
+// first time has no tokens made under others.
+func (v *verb) restrict(restrictions map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(restrictions)) {
+		before, err := value[string](v.QueryRow(`SELECT value FROM meta WHERE key = $1`, "restrict:"+name))
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("reading restrictions of %s: %w", name, err)
+		}
+		if err == nil && before == restrictions[name] {
+			continue
+		}
+		if _, err := v.Exec(upsertMeta, "restrict:"+name, restrictions[name]); err != nil {
+			return fmt.Errorf("storing restrictions of %s: %w", name, err)
+		}
+		if err != nil {
+			continue
+		}
+		if _, err := v.Exec(upsertMeta, "stale:"+name, strconv.FormatInt(millis(v.now), 10)); err != nil {
+			return fmt.Errorf("making grants of %s stale: %w", name, err)
+		}
+		v.feed = append(v.feed, token.Entry{Kind: token.EntryStale, Service: name, At: v.now})
+	}
+	return nil
 }
 
 // Alive notes that the run lives at now; final ends it in good order.

@@ -64,7 +64,7 @@ func clockForwardRevokesAll(k *kit) {
 }
 
 func clockHighestNeverFalls(k *kit) {
-	run, high, err := k.Start(ctx, k.now())
+	run, high, err := k.Start(ctx, k.now(), nil)
 	k.must(err)
 	equal(k, "highest time at the first start", high, time.Time{})
 	top := k.now().Add(time.Hour)
@@ -72,7 +72,7 @@ func clockHighestNeverFalls(k *kit) {
 	k.must(k.Alive(ctx, run, k.now(), true))
 	k.pass(-day)
 	k.reopen()
-	_, high, err = k.Start(ctx, k.now())
+	_, high, err = k.Start(ctx, k.now(), nil)
 	k.must(err)
 	equal(k, "highest time", high, top)
 }

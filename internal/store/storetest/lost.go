@@ -14,6 +14,7 @@ var lostTests = map[string]func(*kit){
 	"LostAnswerSuperseded": lostAnswerSuperseded,
 	"LostByCrash":          lostByCrash,
 	"LostByCrashClockBack": lostByCrashClockBack,
+	"CrashExcusesNoLater":  crashExcusesNoLater,
 	"NotLostByOrderlyEnd":  notLostByOrderlyEnd,
 }
 
@@ -60,7 +61,7 @@ func lostAnswerSuperseded(k *kit) {
 // run starts a server's run that last gives a sign of life before each rotation below.
 func (k *kit) run() int64 {
 	k.Helper()
-	run, _, err := k.Start(ctx, k.now())
+	run, _, err := k.Start(ctx, k.now(), nil)
 	k.must(err)
 	return run
 }
@@ -87,6 +88,19 @@ func lostByCrash(k *kit) {
 	k.pass(2 * time.Minute)
 	k.rotate(late, 1, token.RotateReused)
 	k.rotate(early, 0, token.RotateReused) // long before the crash
+}
+
+// A server that is back within seconds of a crash tells theft from lost answers again at once.
+func crashExcusesNoLater(k *kit) {
+	k.run()
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	k.pass(3 * time.Second)
+	k.reopen() // without an orderly end
+	k.run()
+	k.pass(time.Second)
+	k.rotate(g, 0, token.RotatedNow)
+	k.pass(2 * time.Minute)
+	k.rotate(g, 0, token.RotateReused)
 }
 
 func lostByCrashClockBack(k *kit) {
