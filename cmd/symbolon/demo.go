@@ -13,6 +13,7 @@ import (
 
 	"symbolon/internal/app"
 	"symbolon/internal/config"
+	"symbolon/internal/token"
 )
 
 type demoCommand struct{}
@@ -46,7 +47,7 @@ func (demoCommand) Run(ctx context.Context, t *terminal) error {
 			return err
 		}
 		s := &show{t: t, base: "http://" + ln.Addr().String(), client: &http.Client{Timeout: 20 * time.Second}}
-		s.all(ctx, d)
+		s.all(ctx, a, d)
 		return s.end()
 	})
 }
@@ -60,15 +61,31 @@ type show struct {
 	wrong  []string
 }
 
-// all goes through the life of tokens of both services.
-func (s *show) all(ctx context.Context, d app.Demo) {
+// all goes through the life of tokens of every service.
+func (s *show) all(ctx context.Context, a *app.App, d app.Demo) {
+	newest := s.samples(ctx, d)
+	s.ecology(ctx, d)
+	collections := s.collections(ctx, d)
+	machine := s.warehouse(ctx, d)
+
+	s.call(ctx, app.RevokeSamples(newest["access"]), 200, "have been revoked")
+	s.call(ctx, titled(app.UseSamples(newest["access"]), "SESAR: the access token is dead at once"), 401, "<valid>no</valid>")
+	s.call(ctx, titled(app.RefreshSamples(newest["refresh"]), "SESAR: and so is the refresh token"), 401, "token_not_valid")
+	s.revokeRest(ctx, a)
+	s.call(ctx, titled(app.UseCollections(collections), "CollectiveAccess: its token is dead"), 401, "")
+	s.call(ctx, titled(app.UseWarehouse(machine), "ItemPath: the application token is dead"), 401, "Token has been revoked")
+}
+
+func (s *show) samples(ctx context.Context, d app.Demo) (newest map[string]string) {
 	access, first := d.Samples.Access.Reveal(), d.Samples.Refresh.Reveal()
 	s.call(ctx, app.UseSamples(access), 200, "<valid>yes</valid>")
 	pair := s.call(ctx, app.RefreshSamples(first), 200, `"access":`)
 	s.call(ctx, titled(app.RefreshSamples(first), "SESAR: replay the old refresh token"), 401, "token_not_valid")
 	s.call(ctx, titled(app.UseSamples(pair["access"]), "SESAR: the new pair lives on"), 200, "<valid>yes</valid>")
-	newest := s.call(ctx, titled(app.RefreshSamples(pair["refresh"]), "SESAR: and refreshes"), 200, `"refresh":`)
+	return s.call(ctx, titled(app.RefreshSamples(pair["refresh"]), "SESAR: and refreshes"), 200, `"refresh":`)
+}
 
+func (s *show) ecology(ctx context.Context, d app.Demo) {
 	edi := d.Ecology.Access.Reveal()
 	s.call(ctx, app.WhoAmI(edi), 200, app.DemoPerson)
 	both := s.call(ctx, app.RefreshEcology(d.Pasta, edi), 200, "PASTA and EDI tokens refreshed successfully")
@@ -76,10 +93,47 @@ func (s *show) all(ctx context.Context, d app.Demo) {
 	keyed := s.call(ctx, app.ExchangeKey(d.Key.Reveal()), 200, "Token created successfully")
 	s.call(ctx, titled(app.WhoAmI(keyed["edi-token"]), "EDI: use the key's token"), 200, app.DemoPerson)
 	s.call(ctx, titled(app.ExchangeKey("R9arQwYMFqdgVVYt7jqcsxfyPyU"), "EDI: a key that is not ours"), 401, "Invalid API key")
+}
 
-	s.call(ctx, app.RevokeSamples(newest["access"]), 200, "have been revoked")
-	s.call(ctx, titled(app.UseSamples(newest["access"]), "SESAR: the access token is dead at once"), 401, "<valid>no</valid>")
-	s.call(ctx, titled(app.RefreshSamples(newest["refresh"]), "SESAR: and so is the refresh token"), 401, "token_not_valid")
+// collections returns a token that is good.
+func (s *show) collections(ctx context.Context, d app.Demo) string {
+	in := s.call(ctx, app.LoginCollections(app.DemoPerson, d.Password(app.DemoPerson)), 200, `"refresh":"ey`)
+	s.call(ctx, titled(app.LoginCollections(app.DemoPerson, "wrong"), "CollectiveAccess: a wrong password"), 200, `"jwt":null`)
+	s.call(ctx, app.UseCollections(in["jwt"]), 200, app.DemoPerson)
+	s.call(ctx, app.QueryCollections(in["jwt"]), 200, app.DemoPerson)
+	again := s.call(ctx, app.RefreshCollections(in["refresh"]), 200, `"jwt":"ey`)
+	s.call(ctx, titled(app.UseCollections(again["jwt"]), "CollectiveAccess: use the refreshed token"), 200, app.DemoPerson)
+	return again["jwt"]
+}
+
+// warehouse returns an application token.
+func (s *show) warehouse(ctx context.Context, d app.Demo) string {
+	in := s.call(ctx, app.LoginWarehouse(app.DemoApplication, d.Password(app.DemoApplication)), 200, `"refreshToken":`)
+	s.call(ctx, titled(app.LoginWarehouse(app.DemoApplication, "wrong"), "ItemPath: a wrong password"), 404, "Invalid username or password")
+	s.call(ctx, app.UseWarehouse(in["accessToken"]), 200, "stations")
+	s.call(ctx, app.RefreshWarehouse(in["refreshToken"]), 200, `"accessToken":`)
+	made := s.call(ctx, app.MakeApplicationToken(in["refreshToken"]), 200, `"token":`)
+	s.call(ctx, titled(app.UseWarehouse(made["token"]), "ItemPath: use the application token"), 200, "stations")
+	return made["token"]
+}
+
+// revokeRest ends what the demo accounts still have, as an operator would.
+func (s *show) revokeRest(ctx context.Context, a *app.App) {
+	for _, name := range []string{app.DemoPerson, app.DemoApplication} {
+		s.step++
+		fmt.Fprintf(s.t.out, "\n%d. The operator revokes the rest\n$ symbolon token revoke --account %s --all\n", s.step, name)
+		acc, err := a.Accounts.Get(ctx, name)
+		if err != nil {
+			s.fail("%d. %v", s.step, err)
+			continue
+		}
+		ended, err := a.Engine.Revoke(ctx, token.Operator(), token.RevokeRequest{Account: acc.ID, Reason: "demo"})
+		if err != nil {
+			s.fail("%d. %v", s.step, err)
+			continue
+		}
+		fmt.Fprintf(s.t.out, "revoked %d\n", len(ended.Grants))
+	}
 }
 
 func titled(c app.Call, title string) app.Call {
@@ -102,15 +156,22 @@ func (s *show) call(ctx context.Context, c app.Call, status int, contains string
 		s.fail("%d. %s: expected %d with %s", s.step, c.Title, status, contains)
 	}
 	texts := map[string]string{}
-	var members map[string]any
-	if json.Unmarshal(body, &members) == nil {
-		for name, v := range members {
-			if text, ok := v.(string); ok {
-				texts[name] = text
-			}
-		}
+	var answer any
+	if json.Unmarshal(body, &answer) == nil {
+		collect(texts, answer)
 	}
 	return texts
+}
+
+// collect gathers the texts of a JSON answer by name, however deep.
+func collect(texts map[string]string, v any) {
+	members, _ := v.(map[string]any)
+	for name, member := range members {
+		if text, ok := member.(string); ok {
+			texts[name] = text
+		}
+		collect(texts, member)
+	}
 }
 
 func (s *show) do(ctx context.Context, c app.Call) (int, []byte, error) {

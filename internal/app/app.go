@@ -54,7 +54,7 @@ type App struct {
 // the file or service and what to do.
 func Open(ctx context.Context, o Options) (*App, error) {
 	a := &App{Config: o.Config, now: o.Now, log: o.Log}
-	mounts, err := mountAll(o.Config, a.legacyKey, o.Log)
+	mounts, err := a.mountAll()
 	if err != nil {
 		return nil, err
 	}

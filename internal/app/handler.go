@@ -32,7 +32,7 @@ func (a *App) Handler() (http.Handler, error) {
 	}
 	for _, m := range a.mounts {
 		for _, p := range m.prefixes {
-			if p != "/" && taken[p+"/"] == "" {
+			if p != "" && p != "/" && taken[p+"/"] == "" {
 				taken[p+"/"] = m.config.Name
 				mux.Handle(p+"/", a.adapter(m.failed).Handle(answerOnly(m.notFound)))
 			}

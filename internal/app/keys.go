@@ -63,8 +63,7 @@ func wanted(mounts []mount) ([]keyring.Want, error) {
 // master key that is none. It opens no store, so it cannot see that a master
 // key is another than the store's.
 func CheckKeys(c *config.Config) error {
-	noLegacy := func(string) func(context.Context) (*rsa.PrivateKey, error) { return nil }
-	mounts, err := mountAll(c, noLegacy, slog.New(slog.DiscardHandler))
+	mounts, err := (&App{Config: c, log: slog.New(slog.DiscardHandler)}).mountAll()
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rsa"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,6 +9,7 @@ import (
 
 	"symbolon/internal/config"
 	"symbolon/internal/dialect/edi"
+	"symbolon/internal/dialect/itempath"
 	"symbolon/internal/dialect/sesar"
 	"symbolon/internal/httpio"
 	"symbolon/internal/keyring"
@@ -27,42 +27,54 @@ type mount struct {
 	companions func(context.Context, token.Tokens) (map[string]string, error)
 }
 
-// legacyKeys gives, for a service, the way to its RSA key.
-type legacyKeys func(service string) func(context.Context) (*rsa.PrivateKey, error)
+// dialect is what the four have in common once their engine is left out.
+type dialect interface {
+	Service() *token.Service
+	NotFound(*httpio.Request) httpio.Response
+	Failed(status int) httpio.Response
+	Companions(context.Context, token.Tokens) (map[string]string, error)
+}
 
-func mountAll(c *config.Config, legacy legacyKeys, log *slog.Logger) ([]mount, error) {
+func newMount(c config.Service, d dialect, routes func(*token.Engine) []httpio.Route, prefixes ...string) mount {
+	return mount{config: c, service: d.Service(), prefixes: prefixes, routes: routes,
+		notFound: d.NotFound, failed: d.Failed, companions: d.Companions}
+}
+
+// mountAll makes the dialects. They reach the accounts and keys of a only when
+// they answer, so these may be opened later.
+func (a *App) mountAll() ([]mount, error) {
 	var all []mount
-	for _, s := range c.Services {
-		m, err := mountOne(c, s, legacy(s.Name), log.With("service", s.Name))
+	for _, s := range a.Config.Services {
+		m, err := a.mountOne(s, a.log.With("service", s.Name))
 		if err != nil {
 			return nil, fmt.Errorf("setting up service %s: %w", s.Name, err)
 		}
-		m.config = s
 		all = append(all, m)
 	}
 	return all, nil
 }
 
-func mountOne(c *config.Config, s config.Service, legacy func(context.Context) (*rsa.PrivateKey, error), log *slog.Logger) (mount, error) {
+func (a *App) mountOne(s config.Service, log *slog.Logger) (mount, error) {
+	dev := a.Config.Dev
 	switch s.Dialect {
 	case "sesar":
 		d, err := sesar.New(s, log)
 		if err != nil {
 			return mount{}, err
 		}
-		prefixes := []string{s.Path}
-		if s.Sesar.JSONPath != "" {
-			prefixes = append(prefixes, s.Sesar.JSONPath)
-		}
-		return mount{service: d.Service(), prefixes: prefixes, notFound: d.NotFound, failed: d.Failed, companions: d.Companions,
-			routes: func(e *token.Engine) []httpio.Route { return d.Routes(e) }}, nil
+		return newMount(s, d, func(e *token.Engine) []httpio.Route { return d.Routes(e) }, s.Path, s.Sesar.JSONPath), nil
 	case "edi":
-		d, err := edi.New(s, edi.Options{Dev: c.Dev, Legacy: legacy, Log: log})
+		d, err := edi.New(s, edi.Options{Dev: dev, Legacy: a.legacyKey(s.Name), Log: log})
 		if err != nil {
 			return mount{}, err
 		}
-		return mount{service: d.Service(), prefixes: []string{s.Path}, notFound: d.NotFound, failed: d.Failed, companions: d.Companions,
-			routes: func(e *token.Engine) []httpio.Route { return d.Routes(e) }}, nil
+		return newMount(s, d, func(e *token.Engine) []httpio.Route { return d.Routes(e) }, s.Path), nil
+	case "itempath":
+		d, err := itempath.New(s, door{a}, people{a, s.Name}, itempath.Options{Dev: dev, Log: log})
+		if err != nil {
+			return mount{}, err
+		}
+		return newMount(s, d, func(e *token.Engine) []httpio.Route { return d.Routes(e) }, s.Path), nil
 	}
 	return mount{}, fmt.Errorf("there is no dialect %q", s.Dialect)
 }
@@ -80,8 +92,19 @@ func (m mount) wants() ([]keyring.Want, error) {
 		access.Lifetime = time.Duration(m.config.Cap)
 		old := keyring.Want{Service: m.config.Name, Purpose: keyring.Legacy, Alg: keyring.RSAMD5, Lifetime: time.Duration(m.config.EDI.LegacyLifetime) + time.Minute}
 		return pinned([]keyring.Want{access, old}, m.config.EDI.KeyFile, m.config.EDI.LegacyKeyFile)
+	case m.config.ItemPath != nil:
+		return m.passwordWants(access, m.config.ItemPath.KeyFile)
 	}
 	return nil, nil
+}
+
+// passwordWants are those of the dialects whose two tokens look alike: both HS256, and
+// only the one for access tokens may be held elsewhere.
+func (m mount) passwordWants(access keyring.Want, file string) ([]keyring.Want, error) {
+	access.Alg = keyring.HS256
+	refresh := access
+	refresh.Purpose, refresh.Lifetime = keyring.Refresh, time.Duration(m.config.RefreshLifetime)
+	return pinned([]keyring.Want{access, refresh}, file)
 }
 
 // pinned reads the key files, one for each want, where one is named.
