@@ -19,6 +19,8 @@ const module = "symbolon/"
 var rules = []struct{ from, to, why string }{
 	{"internal/secret", "internal/*", "layer 0 stands alone"},
 	{"internal/strictjson", "internal/*", "layer 0 stands alone"},
+	{"internal/graphql", "internal/*", "layer 0 stands alone"},
+	{"internal/graphql", "net/http", "a query language knows no wire"},
 	{"internal/token", "net/http", "the engine knows nothing of HTTP"},
 	{"internal/token", "database/sql", "the engine knows nothing of SQL"},
 	{"internal/token", "internal/keyring", "the engine declares what it needs of keys"},

@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"folder": folder(prepare(t)),
 			"serve":  serve,
-			"stop":   stop,
+			"quit":   quit, // stop is testscript's own: it ends the script
 			"secret": secretFrom,
 			"absent": absent,
 		},
@@ -122,9 +122,9 @@ func serve(ts *testscript.TestScript, _ bool, args []string) {
 // running holds the server of each script. :: *testscript.TestScript → *server
 var running sync.Map
 
-// stop ends the server, which must exit with 0, and puts what it wrote into the
+// quit ends the server, which must exit with 0, and puts what it wrote into the
 // files server.out and server.err.
-func stop(ts *testscript.TestScript, _ bool, _ []string) {
+func quit(ts *testscript.TestScript, _ bool, _ []string) {
 	v, _ := running.LoadAndDelete(ts)
 	s := v.(*server)
 	if code := stopServer(s); code != 0 {

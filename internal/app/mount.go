@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"symbolon/internal/config"
+	"symbolon/internal/dialect/collectiveaccess"
 	"symbolon/internal/dialect/edi"
 	"symbolon/internal/dialect/itempath"
 	"symbolon/internal/dialect/sesar"
@@ -69,6 +70,12 @@ func (a *App) mountOne(s config.Service, log *slog.Logger) (mount, error) {
 			return mount{}, err
 		}
 		return newMount(s, d, func(e *token.Engine) []httpio.Route { return d.Routes(e) }, s.Path), nil
+	case "collectiveaccess":
+		d, err := collectiveaccess.New(s, door{a}, collectiveaccess.Options{Dev: dev, Log: log})
+		if err != nil {
+			return mount{}, err
+		}
+		return newMount(s, d, func(e *token.Engine) []httpio.Route { return d.Routes(e) }, s.Path), nil
 	case "itempath":
 		d, err := itempath.New(s, door{a}, people{a, s.Name}, itempath.Options{Dev: dev, Log: log})
 		if err != nil {
@@ -89,9 +96,12 @@ func (m mount) wants() ([]keyring.Want, error) {
 		refresh := keyring.Want{Service: m.config.Name, Purpose: keyring.Refresh, Alg: keyring.HS256, Lifetime: time.Duration(m.config.RefreshLifetime)}
 		return pinned([]keyring.Want{access, refresh}, m.config.Sesar.AccessKeyFile, "")
 	case m.config.EDI != nil:
-		access.Lifetime = time.Duration(m.config.Cap)
+		access.Lifetime, access.FreeKID = time.Duration(m.config.Cap), true // plain_claims puts the grant there
 		old := keyring.Want{Service: m.config.Name, Purpose: keyring.Legacy, Alg: keyring.RSAMD5, Lifetime: time.Duration(m.config.EDI.LegacyLifetime) + time.Minute}
 		return pinned([]keyring.Want{access, old}, m.config.EDI.KeyFile, m.config.EDI.LegacyKeyFile)
+	case m.config.CollectiveAccess != nil:
+		access.WeakKey = m.config.CollectiveAccess.LegacyWeakKey
+		return m.passwordWants(access, m.config.CollectiveAccess.KeyFile)
 	case m.config.ItemPath != nil:
 		return m.passwordWants(access, m.config.ItemPath.KeyFile)
 	}

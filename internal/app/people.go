@@ -57,7 +57,8 @@ type people struct {
 
 var _ itempath.People = people{}
 
-// List returns all who are not deleted, by name.
+// List returns all who are not deleted, by name. Whoever is disabled since before
+// there was this service has no id in it, and is no user of it.
 func (p people) List(ctx context.Context) ([]itempath.Person, error) {
 	var all []itempath.Person
 	for _, status := range []string{account.Active, account.Disabled} {
@@ -66,11 +67,28 @@ func (p people) List(ctx context.Context) ([]itempath.Person, error) {
 			return nil, asRefusal(err)
 		}
 		for _, a := range found {
-			all = append(all, p.person(a))
+			user, err := p.numbered(ctx, a)
+			if err != nil {
+				return nil, err
+			}
+			if user.ID != "" {
+				all = append(all, user)
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b itempath.Person) int { return strings.Compare(account.Key(a.Name), account.Key(b.Name)) })
 	return all, nil
+}
+
+// numbered gives an active account that is older than the service its id there.
+func (p people) numbered(ctx context.Context, a account.Account) (itempath.Person, error) {
+	user := p.person(a)
+	if user.ID != "" {
+		return user, nil
+	}
+	sub, err := p.app.Store.Subject(ctx, p.service, a.ID, 0)
+	user.ID = sub.ID
+	return user, err
 }
 
 // maxPeople bounds one answer.

@@ -223,6 +223,6 @@ func TestCheckOfAConfigurationMadeByCode(t *testing.T) {
 	problems(t, c.Check(), `listen: listen "10.0.0.1:80" can be reached from outside, which dev: true does not allow; use 127.0.0.1:8080, or remove dev
 services[0].access_lifetime: access_lifetime -1s is out of range; set more than 0 and at most 3650d, such as 1d
 services[1]: service "ecology" has no settings of its dialect; make it with NewService
-services[2]: service "x" has no settings of its dialect; make it with NewService
+services[4]: service "x" has no settings of its dialect; make it with NewService
 `)
 }

@@ -46,7 +46,8 @@ func Dev(data, listen string) *Config {
 	}
 	samples := NewService("samples", "sesar", "/webservices")
 	samples.Sesar.JSONPath = "/api"
-	c.Services = []Service{samples, NewService("ecology", "edi", "/auth")}
+	c.Services = []Service{samples, NewService("ecology", "edi", "/auth"),
+		NewService("collections", "collectiveaccess", "/"), NewService("warehouse", "itempath", "/api")}
 	c.Resolve()
 	return c
 }

@@ -542,3 +542,18 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+// The sample tokens of CollectiveAccess's manual were signed with its old default key.
+func TestWeakSecretOfOldVerifier(t *testing.T) {
+	key, err := NewHS256FromWeakSecretOfOldVerifier([]byte("blah"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sample = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJtYXh3ZWxsLndoaXJsLWktZ2lnLmNvbSIsImF1ZCI6Im1heHdlbGwud2hpcmwtaS1naWcuY29tIiwiaWF0IjoxNjIxODkxNjI5LCJuYmYiOjE2MjE4OTE2MjksImV4cCI6MTYyMjc1NTYyOSwiaWQiOiIyIn0.Hlj1n_62Oq_xSDev6FkW8tzaU-oHKipMD2pzSHCM0gk"
+	if err := check(sample, key); err != nil {
+		t.Error(err)
+	}
+	if _, err := NewHS256FromWeakSecretOfOldVerifier(nil); !errors.Is(err, ErrShortKey) {
+		t.Errorf("no secret: %v", err)
+	}
+}

@@ -23,7 +23,7 @@ var (
 // MinSecret is the length in bytes that RFC 7518 §3.2 demands of an HS256 key.
 const MinSecret = sha256.Size
 
-// HS256 signs and verifies by HMAC with SHA-256 (RFC 7518 §3.2). Only NewHS256 makes a usable one.
+// HS256 signs and verifies by HMAC with SHA-256 (RFC 7518 §3.2). Only its constructors make a usable one.
 type HS256 struct {
 	sum func(input []byte) []byte // holds the secret: fmt prints what a pointer leads to, but not what a closure holds
 }
@@ -33,12 +33,25 @@ func NewHS256(secret []byte) (*HS256, error) {
 	if len(secret) < MinSecret {
 		return nil, ErrShortKey
 	}
+	return newHS256(secret), nil
+}
+
+// NewHS256FromWeakSecretOfOldVerifier is NewHS256 for a secret of any length but none, which is ErrShortKey: a
+// short one can be guessed from any token. For a verifier elsewhere that knows no better secret, and nothing else.
+func NewHS256FromWeakSecretOfOldVerifier(secret []byte) (*HS256, error) {
+	if len(secret) == 0 {
+		return nil, ErrShortKey
+	}
+	return newHS256(secret), nil
+}
+
+func newHS256(secret []byte) *HS256 {
 	own := bytes.Clone(secret)
 	return &HS256{sum: func(input []byte) []byte {
 		mac := hmac.New(sha256.New, own)
 		mac.Write(input)
 		return mac.Sum(nil)
-	}}, nil
+	}}
 }
 
 // Alg is HS256.

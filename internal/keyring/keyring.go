@@ -81,6 +81,12 @@ type Want struct {
 	// and RSA-MD5 (PKCS #1 or #8, 2048 bits or more), for HS256 the secret itself, 32 bytes or more. One line break
 	// at the end of a secret that is text does not count.
 	Pinned []byte
+	// WeakKey takes a Pinned HS256 secret that is short or a published default. Whoever guesses it can sign
+	// tokens of this purpose.
+	WeakKey bool
+	// FreeKID says that the service's tokens carry something else than a key's name in kid. Without it a kid that
+	// names no key of the service is refused.
+	FreeKID bool
 	// Lifetime is the longest life of a token of this key. A replaced key verifies that long after it signed last;
 	// zero: without end.
 	Lifetime time.Duration

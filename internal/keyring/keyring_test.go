@@ -329,8 +329,8 @@ func TestVerifyByKID(t *testing.T) {
 		want      error
 	}{
 		{"ours", kid, nil},
-		{"foreign", "17.1790000000", nil},
-		{"a path", "../../etc/passwd\x00", nil},
+		{"foreign", "17.1790000000", jws.ErrSignature},
+		{"a path", "../../etc/passwd\x00", jws.ErrSignature},
 		{"another key of ours", refreshKID, jws.ErrAlg},
 	} {
 		encoded, err := json.Marshal(tc.kid)
@@ -376,6 +376,15 @@ func TestVerifyRefusesTheTwin(t *testing.T) {
 		if _, err := k.Verify("samples", parsed, bornAt(birth)); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
+	}
+}
+
+func TestVerifyWithAFreeKID(t *testing.T) {
+	free := samplesAccess
+	free.FreeKID = true
+	k := mustOpen(t, newFake(), birth, free, samplesRefresh)
+	if _, err := k.Verify("samples", mint(t, k, "samples", Access, "s1.17.1790000000"), bornAt(birth)); err != nil {
+		t.Error(err)
 	}
 }
 

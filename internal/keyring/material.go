@@ -26,6 +26,8 @@ type material struct {
 	rsa    *rsa.PrivateKey  // RSA-MD5
 	public crypto.PublicKey // ES256 and RSA-MD5
 	der    []byte           // PKIX form of public
+
+	refused bool // a weak secret that is no longer allowed; there is nothing else in here
 }
 
 // generate makes a new key of the algorithm. RSA takes up to some seconds.
@@ -117,6 +119,15 @@ func readSecret(plain []byte) (*material, error) {
 	key, err := jws.NewHS256(plain)
 	if err != nil {
 		return nil, fmt.Errorf("the secret has %d bytes, at least %d are needed", len(plain), jws.MinSecret)
+	}
+	return &material{plain: plain, signer: key, check: key}, nil
+}
+
+// readWeakSecret takes what readSecret does not; nothing but a Want with WeakKey leads here.
+func readWeakSecret(plain []byte) (*material, error) {
+	key, err := jws.NewHS256FromWeakSecretOfOldVerifier(plain)
+	if err != nil {
+		return nil, errors.New("the secret is empty")
 	}
 	return &material{plain: plain, signer: key, check: key}, nil
 }

@@ -22,10 +22,21 @@ type Keys struct {
 
 	loading sync.Mutex // held while a new set is made
 
-	legacy map[string]Want // :: service → its legacy key as wanted; not changed after Open
+	legacy map[string]Want    // :: service → its legacy key as wanted; not changed after Open
+	weak   map[place]struct{} // whose secrets may be weak; not changed after Open
+	free   map[string]bool    // :: service → its tokens' kid is free; not changed after Open
 	jobMu  sync.Mutex
 	jobs   map[string]*job // :: service → the present making of its legacy key; under jobMu
 }
+
+// place is where a key belongs.
+type place struct {
+	service string
+	purpose Purpose
+}
+
+// errWeak means that a stored secret was taken in when weak ones were allowed, and no longer are.
+var errWeak = errors.New("the stored secret is weak")
 
 // set is one consistent view of all keys; it is never changed once it is in use.
 type set struct {
@@ -55,7 +66,10 @@ func Open(ctx context.Context, store Store, master Master, wants []Want, now fun
 	if err != nil {
 		return nil, err
 	}
-	k := &Keys{store: store, sealer: sealer, now: now, jobs: map[string]*job{}, legacy: map[string]Want{}}
+	k := &Keys{store: store, sealer: sealer, now: now, jobs: map[string]*job{}, legacy: map[string]Want{}, weak: weakPlaces(wants), free: map[string]bool{}}
+	for _, w := range wants {
+		k.free[w.Service] = k.free[w.Service] || w.FreeKID
+	}
 	k.set.Store(&set{})
 	if err := k.Reload(ctx); err != nil {
 		return nil, err
@@ -67,6 +81,16 @@ func Open(ctx context.Context, store Store, master Master, wants []Want, now fun
 		return nil, err
 	}
 	return k, nil
+}
+
+func weakPlaces(wants []Want) map[place]struct{} {
+	weak := map[place]struct{}{}
+	for _, w := range wants {
+		if w.WeakKey {
+			weak[place{w.Service, w.Purpose}] = struct{}{}
+		}
+	}
+	return weak
 }
 
 func (k *Keys) ensureAll(ctx context.Context, wants []Want) error {
@@ -125,6 +149,9 @@ func (k *Keys) Reload(ctx context.Context) error {
 			continue
 		}
 		m, err := k.open(old, &key)
+		if errors.Is(err, errWeak) {
+			m, err = &material{refused: true}, nil // it stays to be replaced, and neither signs nor verifies
+		}
 		if err != nil {
 			return fmt.Errorf("opening the %s key of service %q (kid %s): %w", key.Purpose, key.Service, key.KID, err)
 		}
@@ -145,7 +172,7 @@ func (k *Keys) open(old *set, key *Key) (*material, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; give the master key that the data was made with, or restore the database that belongs to this one", err)
 	}
-	m, err := read(key.Alg, plain)
+	m, err := k.read(key, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +180,17 @@ func (k *Keys) open(old *set, key *Key) (*material, error) {
 		return nil, errors.New("the stored public key is not this key's; the database has been changed, restore it from a backup")
 	}
 	return m, nil
+}
+
+// read is the package's read, which refuses weak secrets, but for places where they are allowed.
+func (k *Keys) read(key *Key, plain []byte) (*material, error) {
+	if key.Alg != HS256 || !key.Pinned || !isWeak(plain) {
+		return read(key.Alg, plain)
+	}
+	if _, ok := k.weak[place{key.Service, key.Purpose}]; !ok {
+		return nil, errWeak
+	}
+	return readWeakSecret(plain)
 }
 
 // signing returns the key that signs now, nil when there is none.
@@ -185,7 +223,7 @@ func (k *Keys) ensure(ctx context.Context, w Want) error {
 }
 
 func (w *Want) isMetBy(have *entry) (bool, error) {
-	if have == nil || have.Alg != w.Alg {
+	if have == nil || have.Alg != w.Alg || have.refused {
 		return false, nil
 	}
 	if w.Pinned == nil {

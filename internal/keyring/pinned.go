@@ -10,6 +10,8 @@ import (
 	"slices"
 	"unicode"
 	"unicode/utf8"
+
+	"symbolon/internal/jws"
 )
 
 // publishedSecrets are default keys of CollectiveAccess releases: everyone knows them.
@@ -35,11 +37,23 @@ func CheckPinned(wants []Want) error {
 
 // pinned reads the key file's content.
 func (w *Want) pinned() (*material, error) {
-	m, err := readPinned(w.Alg, w.Pinned)
+	m, err := w.readPinned()
 	if err != nil {
 		return nil, fmt.Errorf("the %s key file of service %q: %w", w.Purpose, w.Service, err)
 	}
 	return m, nil
+}
+
+func (w *Want) readPinned() (*material, error) {
+	if w.WeakKey && w.Alg == HS256 {
+		return readWeakSecret(trimSecret(w.Pinned))
+	}
+	return readPinned(w.Alg, w.Pinned)
+}
+
+// isWeak reports whether a secret is one that only a Want with WeakKey may use.
+func isWeak(secret []byte) bool {
+	return len(secret) < jws.MinSecret || slices.Contains(publishedSecrets, string(secret))
 }
 
 func readPinned(alg string, content []byte) (*material, error) {

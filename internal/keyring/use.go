@@ -46,9 +46,9 @@ const (
 )
 
 // Verify checks a token with the service's own access and refresh keys and returns the purpose of the key that made
-// it. The key is the one the header's kid names; a kid that is none of ours counts as none, and then iat, what the
+// it. The key is the one the header's kid names; without a kid, or with one where that is free (Want), iat, what the
 // token claims of its birth, puts the keys of its algorithm in order. Times and claims are not checked. Failures are
-// jws.ErrAlg, when the service has no key of that algorithm, and jws.ErrSignature.
+// jws.ErrAlg, when the service has no key of that algorithm, and jws.ErrSignature, also for a kid that is none of ours.
 func (k *Keys) Verify(service string, t jws.Token, iat func() (time.Time, bool)) (Purpose, error) {
 	usable := k.usable(service)
 	named := filter(usable, func(e *entry) bool { return t.Header.KID != "" && e.KID == t.Header.KID })
@@ -56,6 +56,8 @@ func (k *Keys) Verify(service string, t jws.Token, iat func() (time.Time, bool))
 	switch {
 	case len(named) > 0:
 		candidates = named[:1]
+	case t.Header.KID != "" && !k.free[service]:
+		return "", jws.ErrSignature
 	case len(candidates) == 0:
 		return "", jws.ErrAlg
 	case len(candidates) > 1:

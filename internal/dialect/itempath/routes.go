@@ -80,12 +80,8 @@ type handlers struct {
 type methods map[string]httpio.Handler
 
 // Routes returns the paths of this mount over an engine that knows its Service. Each
-// takes every method, and answers OPTIONS and 405 itself. It warns where application
-// tokens never end.
+// takes every method, and answers OPTIONS and 405 itself.
 func (d *Dialect) Routes(e Engine) []httpio.Route {
-	if d.service.ApplicationLife == 0 && d.service.ApplicationIdle == 0 {
-		d.log.Warn("application tokens of this service never end by themselves: set application_life or application_idle, or watch the list")
-	}
 	h := &handlers{Dialect: d, engine: e}
 	routes := []httpio.Route{
 		d.route("users/login", methods{"POST": h.login}),
