@@ -105,7 +105,11 @@ func absoluteEnd(t *testing.T) {
 	e := newEnv(t, func(c *config.Config) { c.Services[0].Cap = 40 * config.Day })
 	refresh := e.issue("samples", e.ada.ID).Refresh.Reveal()
 	edi, pasta := e.ediPair("ecology")
-	ends := map[string]time.Time{"samples": start.Add(40 * 24 * time.Hour), "ecology": start.Add(30 * 24 * time.Hour)}
+	ca, caRefresh := e.pairOf("collections", e.ada.ID)
+	_, item := e.pairOf("warehouse", e.ada.ID)
+	const day = 24 * time.Hour
+	ends := map[string]time.Time{"samples": start.Add(40 * day), "ecology": start.Add(30 * day),
+		"collections": start.Add(7 * day), "warehouse": start.Add(30 * day)}
 	for e.now().Before(ends["samples"].Add(-5 * time.Hour)) {
 		e.advance(5 * time.Hour)
 		pair := texts(t, e.refresh(refresh))
@@ -118,7 +122,18 @@ func absoluteEnd(t *testing.T) {
 		} else {
 			wantCode(t, w, 401)
 		}
+		if w := e.caRefresh("", caRefresh); e.now().Before(ends["collections"]) {
+			notPast(t, ends["collections"], between(t, w.Body.String(), `"jwt":"`, `"`))
+		} else {
+			wantCode(t, w, 401)
+		}
+		if w := e.bearer("POST", "/api/users/refresh", item); e.now().Before(ends["warehouse"]) {
+			notPast(t, ends["warehouse"], texts(t, w)["accessToken"])
+		} else {
+			wantCode(t, w, 401)
+		}
 	}
+	wantCode(t, e.caRefresh("", ca), 401)
 	e.advance(5 * time.Hour)
 	wantCode(t, e.refresh(refresh), 401)
 }
@@ -171,6 +186,8 @@ func asksAgain(t *testing.T) {
 			edi, pasta := e.ediPair("ecology")
 			refreshed := texts(t, e.refresh(pair.Refresh.Reveal()))
 			edi = texts(t, e.ediRefresh(pasta, edi))["edi-token"]
+			caAccess, caRefresh := e.pairOf("collections", e.ada.ID)
+			item, itemRefresh := e.pairOf("warehouse", e.ada.ID)
 			e.advance(time.Second)
 			tc.lose(t, e)
 			e.advance(time.Second)
@@ -179,6 +196,11 @@ func asksAgain(t *testing.T) {
 			wantCode(t, e.ediRefresh(nil, edi), 401)
 			wantCode(t, e.bearer("POST", "/api/auth/token/", key), 401)
 			wantCode(t, e.json("POST", "/auth/v1/key", "key", key), 401)
+			wantCode(t, e.caRefresh("", caRefresh), 500)
+			wantCode(t, e.caRefresh("", caAccess), 500)
+			wantCode(t, e.graph("", validateQuery, caAccess), 500)
+			wantCode(t, e.bearer("GET", "/api/users/refresh", itemRefresh), 401)
+			wantCode(t, e.bearer("GET", "/api/stations", item), 401)
 		})
 	}
 }
@@ -229,7 +251,12 @@ func deletedAndPurged(t *testing.T) {
 	e := newEnv(t, nil)
 	pair, key := e.issue("samples", e.ada.ID), e.apiKey()
 	edi, _ := e.ediPair("ecology")
+	ca, item := second(e.pairOf("collections", e.ada.ID)), second(e.pairOf("warehouse", e.ada.ID))
+	machine := e.applicationToken("/api", "warehouse", e.robot())
 	endAccount(t, e, account.Deleted)
+	if _, err := e.app.Engine.EndAccount(t.Context(), token.Operator(), e.robot(), account.Deleted, "test"); err != nil {
+		t.Fatal(err)
+	}
 	for _, days := range []int{0, 20, 400} {
 		e.advance(time.Duration(days) * 24 * time.Hour)
 		for cursor, removed := int64(0), -1; removed != 0; {
@@ -251,6 +278,9 @@ func deletedAndPurged(t *testing.T) {
 		wantCode(t, e.bearer("GET", "/api/auth/user/", pair.Access.Reveal()), 401)
 		wantCode(t, e.ediRefresh(nil, edi), 401)
 		wantCode(t, e.json("POST", "/auth/v1/key", "key", key), 401)
+		wantCode(t, e.caRefresh("", ca), map[bool]int{true: 401, false: 500}[days == 400])
+		wantCode(t, e.bearer("GET", "/api/users/refresh", item), 401)
+		wantCode(t, e.bearer("GET", "/api/stations", machine), 401)
 	}
 	bob := e.account(account.New{Name: "bob", Type: account.Person})
 	if bob.ID == e.ada.ID || bob.Subjects["samples"] == e.ada.Subjects["samples"] {

@@ -54,6 +54,7 @@ type env struct {
 	http http.Handler
 	log  *lockedBuffer
 	ada  account.Account
+	addr string // where requests come from; "" is one address of the documentation
 
 	mu sync.Mutex
 	at time.Time
@@ -186,6 +187,9 @@ func (e *env) do(method, target, body string, headers ...string) *httptest.Respo
 	r := httptest.NewRequestWithContext(e.t.Context(), method, target, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
+	}
+	if e.addr != "" {
+		r.RemoteAddr = e.addr + ":4711"
 	}
 	w := httptest.NewRecorder()
 	e.http.ServeHTTP(w, r)

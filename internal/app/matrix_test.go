@@ -215,6 +215,7 @@ func TestCanaries(t *testing.T) {
 			e.do(place.method, place.target, place.body, place.headers...)
 		}
 	}
+	secrets = append(secrets, signInEverywhere(e, demo)...)
 	e.advance(0)
 	if err := e.app.Close(); err != nil {
 		t.Fatal(err)
@@ -224,6 +225,30 @@ func TestCanaries(t *testing.T) {
 	if !strings.Contains(e.log.String(), "level=INFO msg=request") {
 		t.Error("the log is empty: nothing was tested")
 	}
+}
+
+// signInEverywhere uses passwords as people do, rightly and by mistake, and returns
+// them and what they gave.
+func signInEverywhere(e *env, demo Demo) (secrets []string) {
+	admin := first(e.pairOf("warehouse", e.boss()))
+	made := "a password for somebody new"
+	wantCode(e.t, e.do("POST", "/api/users", object("username", "newcomer", "password", made), "Content-Type", "application/json",
+		"Authorization", "Bearer "+admin), 201)
+	for name, password := range map[string]string{"newcomer": made, DemoPerson: demo.Password(DemoPerson), DemoApplication: demo.Password(DemoApplication)} {
+		w, access, refresh := e.caLogin(name, password)
+		wantCode(e.t, w, 200)
+		w, item := e.itemLogin(name, password)
+		wantCode(e.t, w, 200)
+		secrets = append(secrets, password, access, refresh, item["accessToken"], item["refreshToken"])
+		e.caLogin(password, name) // the wrong way round
+		e.itemLogin(password, name)
+		e.caLogin(name, password+"x")
+		e.itemLogin(name, "x"+password)
+		for _, place := range everywhere(password, &secrets) {
+			e.do(place.method, place.target, place.body, place.headers...)
+		}
+	}
+	return secrets
 }
 
 type request struct {
@@ -240,7 +265,7 @@ func everywhere(text string, secrets *[]string) []request {
 		"/service/Auth", "/service.php/auth/_default", "/service/whoami", "/service/other", "/api/users/login", "/api/users/refresh",
 		"/api/users/application-token", "/api/users", "/api/users/1", "/api/stations",
 		"/healthz", "/readyz", "/symbolon/keys/samples.pem", "/"} {
-		safe := strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(text)
+		safe := strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D", " ", "%20").Replace(text)
 		all = append(all,
 			request{"GET", path + "?key=" + safe + "&jwt=" + safe, "", nil},
 			request{"POST", path, text, []string{"Content-Type", "application/json"}},

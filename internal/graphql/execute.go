@@ -36,12 +36,8 @@ func (x *execution) run(ctx context.Context, root any, given map[string]json.Raw
 // operation picks the only one and gives its variables their values. Names of operations are not looked at.
 func (x *execution) operation(given map[string]json.RawMessage) (*definition, []*Error) {
 	var errs []*Error
-	ops := x.doc.operations
-	switch len(ops) {
-	case 0:
-		return nil, []*Error{{Message: "Must provide an operation."}}
-	case 1:
-	default:
+	ops := x.doc.operations // never none: fragments alone are unused ones
+	if len(ops) > 1 {
 		errs = append(errs, &Error{Message: "Must provide operation name if query contains multiple operations."})
 	}
 	op := ops[len(ops)-1]

@@ -81,6 +81,31 @@ func TestLongNamesAreNotRepeatedWhole(t *testing.T) {
 	}
 }
 
+func TestClipKeepsCharactersWhole(t *testing.T) {
+	if got := clip(strings.Repeat("x", nameInError-1) + "é"); got != strings.Repeat("x", nameInError-1)+"…" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		known []string
+		want  string
+	}{
+		{"logout", []string{"refresh"}, ``},
+		{"USER", []string{"user"}, ` Did you mean "user"?`},
+		{"usre", []string{"user"}, ` Did you mean "user"?`},
+		{"abc", []string{"abe", "abd"}, ` Did you mean "abd" or "abe"?`},
+		{"abc", []string{"ab", "abd", "xbd", "abcd"}, ` Did you mean "ab", "abcd", "abd", or "xbd"?`},
+		{"a", []string{"b", "c", "d", "e", "f", "g"}, ` Did you mean "b", "c", "d", "e", or "f"?`},
+	} {
+		if got := didYouMean(c.name, c.known); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 func repeat(before string, n int, each, after string) string {
 	var b strings.Builder
 	b.WriteString(before)
