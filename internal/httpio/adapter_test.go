@@ -74,9 +74,9 @@ func TestRequest(t *testing.T) {
 	a.Trusted = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	var got *Request
 	mux := http.NewServeMux()
-	mux.Handle("POST /auth/{id}", a.Handle(func(_ context.Context, r *Request) Response {
+	mux.Handle("POST /auth/{id}", a.Handle(func(ctx context.Context, r *Request) Response {
 		got = r
-		return ok(nil, r)
+		return ok(ctx, r)
 	}))
 	r := httptest.NewRequest("POST", "/auth/EDI-1?a=1&a=2&b=%20", strings.NewReader("body"))
 	r.Header.Set("User-Agent", "curl\x01/8 \xff"+strings.Repeat("é", 300))
