@@ -101,6 +101,7 @@ func TestCommands(t *testing.T) {
 		{"revoking all of an account", revokeAll},
 		{"disabling, enabling, deleting", disableAndDelete},
 		{"API keys", apiKeys},
+		{"application tokens", applicationTokens},
 		{"groups", groups},
 		{"group keys", groupKeys},
 		{"lists and the configuration", lists},
@@ -261,6 +262,53 @@ func apiKeys(t *testing.T, s *server) {
 	commandOn(t, s, 3, "apikey", "revoke", "99999999")
 }
 
+// applicationTokens are made over the wire by the application itself, and seen and
+// ended by the operator.
+func applicationTokens(t *testing.T, s *server) {
+	permission := data[issued](t, s, "token", "issue", "--service", "warehouse", "--account", "demo-app").Refresh
+	station := func(token string) int {
+		return call(t, "GET", s.base+"/api/stations", "", "Authorization", "Bearer "+token).status
+	}
+	var tokens []string
+	for _, name := range []string{"robot arm", "conveyor"} {
+		r := call(t, "POST", s.base+"/api/users/application-token", `{"name":"`+name+`"}`, "Authorization", "Bearer "+permission, "Content-Type", "application/json")
+		if tokens = append(tokens, r.member("token")); r.status != http.StatusOK || station(tokens[len(tokens)-1]) != http.StatusOK {
+			t.Fatalf("an application token: %d %s", r.status, r.body)
+		}
+	}
+	type named struct {
+		grantOut
+		Name string `json:"name"`
+	}
+	grants := map[string]int64{}
+	r := commandOn(t, s, 0, "token", "list", "--account", "demo-app", "--service", "warehouse", "--json")
+	for _, token := range tokens {
+		if strings.Contains(r.out, token) {
+			t.Error("the list shows a token")
+		}
+	}
+	for _, g := range data[[]named](t, s, "token", "list", "--account", "demo-app", "--service", "warehouse") {
+		if g.Kind == "application" && g.State == "live" {
+			grants[g.Name] = g.Grant
+		}
+	}
+	if len(grants) != 2 || grants["robot arm"] == 0 || grants["conveyor"] == 0 {
+		t.Fatalf("listed: %v", grants)
+	}
+	commandOn(t, s, 0, "token", "revoke", "--grant", strconv.FormatInt(grants["robot arm"], 10))
+	took := within(t, revokeBound, "a revoked application token is refused", func() bool { return station(tokens[0]) == http.StatusUnauthorized })
+	t.Logf("refused %s after the command", took)
+	if got := station(tokens[1]); got != http.StatusOK {
+		t.Errorf("the other application token gets %d", got)
+	}
+	commandOn(t, s, 0, "token", "revoke", "--account", "demo-app", "--all", "--service", "warehouse")
+	within(t, revokeBound, "all application tokens are refused", func() bool { return station(tokens[1]) == http.StatusUnauthorized })
+	refused := call(t, "POST", s.base+"/api/users/application-token", "", "Authorization", "Bearer "+permission)
+	if refused.status != http.StatusUnauthorized {
+		t.Errorf("a revoked permission makes another: %d %s", refused.status, refused.body)
+	}
+}
+
 // principals are what an EDI token says its holder counts as.
 func principals(t *testing.T, token string) []string {
 	t.Helper()
@@ -324,7 +372,7 @@ func lists(t *testing.T, s *server) {
 	keys := data[[]struct {
 		Service, Purpose, Alg, State string
 	}](t, s, "signing-key", "list")
-	if len(keys) < 5 {
+	if len(keys) < 9 {
 		t.Errorf("signing-key list: %+v", keys)
 	}
 	got := person(t, s, "hedy", "samples")
@@ -332,8 +380,11 @@ func lists(t *testing.T, s *server) {
 	if len(listed) != 1 || listed[0] != (grantOut{got.Grant, "pair", "live"}) {
 		t.Errorf("token list: %+v", listed)
 	}
-	if r := commandOn(t, s, 0, "config", "check"); !strings.Contains(r.out, "samples") || !strings.Contains(r.out, "ecology") {
-		t.Errorf("config check: %q", r.out)
+	r := commandOn(t, s, 0, "config", "check")
+	for _, service := range []string{"samples (sesar at /webservices)", "ecology (edi at /auth)", "collections (collectiveaccess at /)", "warehouse (itempath at /api)"} {
+		if !strings.Contains(r.out, service) {
+			t.Errorf("config check does not name %s: %q", service, r.out)
+		}
 	}
 	example := command(t, "", "config", "example")
 	file := filepath.Join(t.TempDir(), "symbolon.yaml")

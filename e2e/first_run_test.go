@@ -44,7 +44,7 @@ func pasteAll(t *testing.T, s *server) (secrets []string) {
 	t.Helper()
 	printed := s.out.String()
 	lines := curlLine.FindAllString(printed, -1)
-	if titles := titleLine.FindAllString(printed, -1); len(lines) < 8 || len(titles) != len(lines) {
+	if titles := titleLine.FindAllString(printed, -1); len(lines) < 14 || len(titles) != len(lines) {
 		t.Fatalf("%d titles over %d lines that begin with curl:\n%s", len(titles), len(lines), printed)
 	}
 	for _, line := range lines {
@@ -97,7 +97,8 @@ func TestFirstRun(t *testing.T) {
 	t.Run("the printed lines work one by one", func(t *testing.T) { quiet(t, s, pasteAll(t, s)) })
 	t.Run("every request of the seeds is there", func(t *testing.T) {
 		for _, path := range []string{"/webservices/credentials_service_v2.php", "/webservices/refresh_token.php",
-			"/auth/v1/token/refresh", "/auth/v1/key", "/api/auth/token/blacklist-all/"} {
+			"/auth/v1/token/refresh", "/auth/v1/key", "/api/auth/token/blacklist-all/",
+			"/service/Auth", "/service/whoami", "/api/users/login", "/api/users/refresh", "/api/users/application-token", "/api/stations"} {
 			if !strings.Contains(s.out.String(), s.base+path+"'") {
 				t.Errorf("no line for %s", path)
 			}
@@ -120,6 +121,11 @@ func TestFirstRun(t *testing.T) {
 		second := startDev(t, dir)
 		if m := passwordLine.FindString(second.out.String()); m != "" {
 			t.Errorf("printed %q again", m)
+		}
+		for _, signIn := range []string{"/api/users/login", "login("} {
+			if strings.Contains(second.out.String(), signIn) {
+				t.Errorf("a line with %s, though no password is known any more", signIn)
+			}
 		}
 		quiet(t, second, pasteAll(t, second))
 	})
@@ -158,7 +164,8 @@ func TestDemo(t *testing.T) {
 	if r.took > promised {
 		t.Errorf("demo took %s, promised are %s", r.took, promised)
 	}
-	for _, path := range []string{"refresh_token.php", "credentials_service_v2.php", "/auth/v1/token/refresh", "/auth/v1/key"} {
+	for _, path := range []string{"refresh_token.php", "credentials_service_v2.php", "/auth/v1/token/refresh", "/auth/v1/key",
+		"/service/Auth", "/service/whoami?jwt=", "/api/users/login", "/api/users/refresh", "/api/users/application-token", "/api/stations"} {
 		if !strings.Contains(r.out, path) {
 			t.Errorf("demo shows no request of %s", path)
 		}

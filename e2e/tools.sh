@@ -1,13 +1,15 @@
 #!/bin/sh
-# Makes sure that the programs which the tests run are there: command=package.
+# Makes sure that what the tests run is there: command=package.
 set -eu
 
-need="openssl=openssl curl=curl sqlite3=sqlite3"
+need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3"
 
 missing=""
 for pair in $need; do
 	command -v "${pair%%=*}" >/dev/null 2>&1 || missing="$missing ${pair#*=}"
 done
+# A library, for Debian's own Python: another one on the path does not see it.
+/usr/bin/python3 -c 'import jwt' >/dev/null 2>&1 || missing="$missing python3-jwt"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

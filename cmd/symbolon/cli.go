@@ -35,6 +35,16 @@ type terminal struct {
 	env []string
 }
 
+// getenv returns a variable's value, "" for none.
+func (t *terminal) getenv(name string) string {
+	for _, v := range t.env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 // commands is the command line; its tags are the help.
 type commands struct {
 	Config string `help:"Configuration file." placeholder:"FILE" short:"c"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -25,15 +26,15 @@ const devListen = "127.0.0.1:8080"
 // devData is where it keeps its data.
 const devData = "data"
 
+// configName is the configuration's name in a data folder.
+const configName = "symbolon.yaml"
+
 func (c *serveCommand) Run(ctx context.Context, t *terminal, all *commands) error {
 	conf, ln, err := c.listen(t, all)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
-	if draft := conf.File; c.Dev {
-		defer os.Remove(draft) // if it could not be published
-	}
 	log := logger(t.err, conf)
 	for _, w := range conf.Warnings() {
 		log.Warn(w)
@@ -88,18 +89,15 @@ func openPort(addr string) (net.Listener, error) {
 	return ln, nil
 }
 
-// listenDev makes a configuration out of nothing, and its data folder.
+// listenDev takes the development configuration of the data folder, or makes one
+// out of nothing. Flags and variables overrule it as they do every configuration;
+// only the address is not remembered from one start to the next.
 func (c *serveCommand) listenDev(t *terminal, all *commands) (*config.Config, net.Listener, error) {
 	if all.Config != "" {
 		return nil, nil, usage("--dev makes its own configuration: leave --config away, or --dev")
 	}
-	data, listen := all.Data, c.Listen
-	if data == "" {
-		data = devData
-	}
-	if listen == "" {
-		listen = devListen
-	}
+	data := first(all.Data, t.getenv("SYMBOLON_DATA"), devData)
+	listen := first(c.Listen, t.getenv("SYMBOLON_LISTEN"), devListen)
 	if err := loopback(listen); err != nil {
 		return nil, nil, err
 	}
@@ -107,7 +105,7 @@ func (c *serveCommand) listenDev(t *terminal, all *commands) (*config.Config, ne
 	if err != nil {
 		return nil, nil, err
 	}
-	conf, err := draftDev(t, data, all.Store, ln.Addr().String())
+	conf, err := loadDev(t, data, all.Store, ln.Addr().String())
 	if err != nil {
 		ln.Close()
 		return nil, nil, err
@@ -115,38 +113,54 @@ func (c *serveCommand) listenDev(t *terminal, all *commands) (*config.Config, ne
 	return conf, ln, nil
 }
 
-// draftDev writes the configuration beside its place and reads it back, as every
-// command that is given only the folder will: variables overrule it here as they
-// do there.
-func draftDev(t *terminal, data, store, addr string) (*config.Config, error) {
-	conf := config.Dev(data, addr)
-	if path, ok := strings.CutPrefix(store, "sqlite:"); ok {
-		abs, err := filepath.Abs(path)
-		if err != nil {
-			return nil, fmt.Errorf("finding the database: %w", err)
+// first returns the first text that is not empty.
+func first(texts ...string) string {
+	for _, s := range texts {
+		if s != "" {
+			return s
 		}
-		store = "sqlite:" + abs
 	}
+	return ""
+}
+
+// loadDev reads the folder's configuration, which must be one for development, or
+// a new one.
+func loadDev(t *terminal, data, store, addr string) (*config.Config, error) {
+	file := filepath.Join(data, configName)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		if file, err = draftDev(data); err != nil {
+			return nil, err
+		}
+		defer os.Remove(file)
+	}
+	flags := map[string]string{"data": data, "listen": addr}
 	if store != "" {
-		conf.Store = store
+		flags["store"] = store
 	}
-	if err := os.MkdirAll(conf.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data folder: %w", err)
+	conf, err := (&commands{Config: file}).loadWith(t, flags)
+	if err != nil {
+		return nil, err
 	}
-	draft, err := os.CreateTemp(conf.Data, "draft-*.yaml")
+	if !conf.Dev {
+		return nil, usage("%s is no development configuration (dev: true): leave --dev away to serve it, or try another folder with --data", file)
+	}
+	return conf, nil
+}
+
+// draftDev writes a new configuration beside where publish will put it.
+func draftDev(data string) (file string, err error) {
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return "", fmt.Errorf("making the data folder: %w", err)
+	}
+	draft, err := os.CreateTemp(data, "draft-*.yaml")
 	if err == nil {
-		_, err = draft.Write(conf.Marshal())
+		_, err = draft.Write(config.Dev(data, "").Marshal())
 		err = errors.Join(err, draft.Close())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("writing the configuration: %w", err)
+		return "", fmt.Errorf("writing the configuration: %w", err)
 	}
-	written := commands{Config: draft.Name(), Data: conf.Data}
-	loaded, err := written.loadWith(t, map[string]string{"listen": addr})
-	if err != nil {
-		os.Remove(draft.Name())
-	}
-	return loaded, err
+	return draft.Name(), nil
 }
 
 // loopback refuses an address that others could reach.
@@ -161,14 +175,17 @@ func loopback(addr string) error {
 	return usage("--dev listens on loopback only, not on %q: its accounts and keys are for trying out", host)
 }
 
-// publish puts the draft of the configuration in its place. Whoever does it has
-// the folder's lock: another server's configuration is not touched.
+// publish writes the configuration that runs into the data folder, where commands
+// find it. Whoever does it has the folder's lock: another server's is not touched.
 func publish(conf *config.Config) error {
-	file := filepath.Join(filepath.Dir(conf.File), "symbolon.yaml")
-	if err := os.Rename(conf.File, file); err != nil {
+	conf.File = filepath.Join(conf.Data, configName)
+	err := os.WriteFile(conf.File+".new", conf.Marshal(), 0o600)
+	if err == nil {
+		err = os.Rename(conf.File+".new", conf.File)
+	}
+	if err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	conf.File = file
 	return nil
 }
 

@@ -94,7 +94,7 @@ func TestHead(t *testing.T) {
 	defer server.Close()
 	access := e.issue("samples", e.ada.ID).Access.Reveal()
 	for _, path := range []string{"/healthz", "/.well-known/jwks.json", "/symbolon/keys/ecology.pem", "/nothing",
-		"/webservices/credentials_service_v2.php", "/api/auth/user/", "/auth/v1/ping"} {
+		"/webservices/credentials_service_v2.php", "/api/auth/user/", "/auth/v1/ping", "/service/Auth", "/service/whoami", "/api/stations", "/api/users"} {
 		var bodies [2]string
 		var lengths [2]int64
 		for i, method := range []string{"GET", "HEAD"} {
@@ -213,22 +213,24 @@ func TestTwoServicesOnOnePath(t *testing.T) {
 // TestNoPathIsShadowed asks the whole handler for every path of every service,
 // under prefixes that lie inside one another.
 func TestNoPathIsShadowed(t *testing.T) {
-	for _, tc := range []struct{ name, samples, json, ecology string }{
-		{"as in development", "/webservices", "/api", "/auth"},
-		{"all at the root", "/", "/", "/"},
-		{"json api inside edi", "/webservices", "/auth", "/auth"},
-		{"edi inside json api", "/webservices", "/api", "/api/auth"},
-		{"web services inside edi's tokens", "/auth/v1/token", "/auth/v1", "/auth"},
-		{"edi inside web services", "/a", "/a/b", "/a/b/c"},
+	for _, tc := range []struct{ name, samples, json, ecology, collections, warehouse string }{
+		{"as in development", "/webservices", "/api", "/auth", "/", "/api"},
+		{"all at the root", "/", "/", "/", "/", "/"},
+		{"json api inside edi", "/webservices", "/auth", "/auth", "/auth", "/auth"},
+		{"edi inside json api", "/webservices", "/api", "/api/auth", "/api", "/api/auth"},
+		{"web services inside edi's tokens", "/auth/v1/token", "/auth/v1", "/auth", "/auth/v1", "/auth/v1/token"},
+		{"edi inside web services", "/a", "/a/b", "/a/b/c", "/a/b/c/d", "/a/b/c/d/e"},
+		{"all inside the warehouse's users", "/api/users", "/api/users", "/api/users", "/api/users", "/api"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := newEnv(t, func(c *config.Config) {
 				c.Services[0].Path, c.Services[0].Sesar.JSONPath, c.Services[1].Path = tc.samples, tc.json, tc.ecology
+				c.Services[2].Path, c.Services[3].Path = tc.collections, tc.warehouse
 			})
 			mux := e.http.(*http.ServeMux)
 			for _, m := range e.app.mounts {
 				for _, r := range m.routes(e.app.Engine) {
-					path := strings.NewReplacer("{edi_id}", "EDI-1", "{$}", "").Replace(r.Pattern)
+					path := strings.NewReplacer("{edi_id}", "EDI-1", "{id}", "4711", "{$}", "").Replace(r.Pattern)
 					if _, got := mux.Handler(httptest.NewRequest("POST", path, nil)); got != r.Pattern {
 						t.Errorf("%s of %s is answered by %s", path, m.config.Name, got)
 					}
@@ -245,11 +247,13 @@ func TestNoPathIsShadowed(t *testing.T) {
 }
 
 func TestOtherPathsBelowAPrefix(t *testing.T) {
-	e := newEnv(t, nil)
+	e := newEnv(t, func(c *config.Config) { c.Services[2].Path, c.Services[3].Path = "/ca", "/wms/api" })
 	const (
 		xml    = `<results><valid code="NotFound">no</valid><error>There is no such service here</error></results>`
 		django = `{"detail":"Not found."}`
 		fast   = `{"detail":"Not Found"}`
+		flask  = "{\"msg\":\"Not Found\"}\n"
+		routed = `{"ok":false,"errors":{"message":"Invalid controller path","extensions":{"category":"routing"},"locations":null}}`
 	)
 	for _, tc := range []struct{ path, kind, body string }{
 		{"/webservices/upload.php", "application/xml", xml},
@@ -259,6 +263,12 @@ func TestOtherPathsBelowAPrefix(t *testing.T) {
 		{"/auth/v1/eml", "application/json", fast},
 		{"/auth/v1/token", "application/json", fast},
 		{"/auth/", "application/json", fast},
+		{"/ca/service/Item", "application/json", routed},
+		{"/ca/service/", "application/json", routed},
+		{"/ca/", "application/json", routed},
+		{"/wms/api/orders", "application/json", flask},
+		{"/wms/api/users/login/", "application/json", flask},
+		{"/wms/api/", "application/json", flask},
 	} {
 		w := e.do("POST", tc.path, "")
 		wantCode(t, w, 404)
@@ -281,6 +291,8 @@ func TestPanics(t *testing.T) {
 	}{
 		{"samples", e.app.mounts[0].failed, `{"detail":"A server error occurred."}`},
 		{"ecology", e.app.mounts[1].failed, "{\n  \"msg\": \"500 Internal Server Error\"\n}"},
+		{"collections", e.app.mounts[2].failed, `{"ok":false,"errors":[{"message":"Internal server error"}]}`},
+		{"warehouse", e.app.mounts[3].failed, "{\"msg\":\"Internal Server Error\"}\n"},
 		{"our own", ownFailure, `{"title":"Internal Server Error","status":500}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
