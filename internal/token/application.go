@@ -23,12 +23,15 @@ func (e *Engine) IssueApplication(ctx context.Context, by Caller, req Applicatio
 	if err != nil {
 		return Tokens{}, err
 	}
-	account := req.Account
+	account, with := req.Account, int64(0)
 	if req.Token != "" {
-		if account, err = e.holder(ctx, svc, req.Token); err != nil {
+		if account, with, err = e.holder(ctx, svc, req.Token); err != nil {
 			return Tokens{}, err
 		}
 		by = Caller{Actor: "token", Account: account, Addr: by.Addr, Agent: by.Agent}
+	}
+	if err := checkLabel(req.Label); err != nil {
+		return Tokens{}, err
 	}
 	if !by.Operator && by.Account != account {
 		return Tokens{}, Refuse(Forbidden, "an application token is issued to the account itself")
@@ -38,22 +41,22 @@ func (e *Engine) IssueApplication(ctx context.Context, by Caller, req Applicatio
 	if svc.ApplicationLife > 0 {
 		g.ExpiresAt = now.Add(svc.ApplicationLife)
 	}
-	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, Grant: g})
+	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, Grant: g, With: with})
 	if err != nil {
 		return Tokens{}, err
 	}
-	e.ended.grants(issued.Ended)
+	e.apply(Ended{Grants: issued.Ended})
 	return e.mintApplication(svc, issued, now)
 }
 
-// holder returns the account of a refresh token.
-func (e *Engine) holder(ctx context.Context, svc *Service, text string) (int64, error) {
+// holder returns the account of a refresh token, and its grant.
+func (e *Engine) holder(ctx context.Context, svc *Service, text string) (account, grant int64, err error) {
 	c, err := e.verify(ctx, svc, text, []Kind{Refresh})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	sub, err := e.subjectOf(ctx, svc, c)
-	return sub.Account, err
+	return sub.Account, c.Grant, err
 }
 
 func (e *Engine) mintApplication(svc *Service, issued Issued, now time.Time) (Tokens, error) {
@@ -95,8 +98,28 @@ func (e *Engine) onAllowList(ctx context.Context, svc *Service, c Claims) error 
 	case svc.ApplicationIdle > 0 && now.Sub(a.lastUsed()) >= svc.ApplicationIdle:
 		return Refuse(Revoked, "application token %d was not used for %v", c.Grant, svc.ApplicationIdle)
 	}
-	e.allowed.touch(c.Grant, e.now())
+	if err := e.stillAdmitted(ctx, svc, c, a); err != nil {
+		return err
+	}
+	a.use(e.now())
 	return nil
+}
+
+// stillAdmitted asks the service about the present account when that has changed
+// since it was last asked: an application token is never refreshed.
+func (e *Engine) stillAdmitted(ctx context.Context, svc *Service, c Claims, a *application) error {
+	if !e.ended.stale(svc.Name, c.Grant, a.lastAsked(), e.margin()) {
+		return nil
+	}
+	asked := e.now()
+	sub, err := e.subjectOf(ctx, svc, c)
+	if err == nil {
+		err = svc.Admit(sub)
+	}
+	if err == nil {
+		a.ask(asked)
+	}
+	return err
 }
 
 // allowed is the application tokens this process has met: made by a person each,
@@ -112,6 +135,7 @@ type application struct {
 	ends    time.Time
 	mu      sync.Mutex
 	used    time.Time
+	asked   time.Time // when the service last admitted its account
 }
 
 func newAllowed() *allowed { return &allowed{m: map[int64]*application{}} }
@@ -124,7 +148,7 @@ func (l *allowed) get(grant int64) (*application, bool) {
 }
 
 func (l *allowed) put(g Grant, id [16]byte) *application {
-	a := &application{service: g.Service, id: id, ends: g.ExpiresAt, used: g.IssuedAt}
+	a := &application{service: g.Service, id: id, ends: g.ExpiresAt, used: g.IssuedAt, asked: g.IssuedAt}
 	if g.LastUsedAt.After(a.used) {
 		a.used = g.LastUsedAt
 	}
@@ -134,12 +158,31 @@ func (l *allowed) put(g Grant, id [16]byte) *application {
 	return a
 }
 
-func (l *allowed) touch(grant int64, at time.Time) {
-	if a, ok := l.get(grant); ok {
-		a.mu.Lock()
-		a.used = at
-		a.mu.Unlock()
+// drop forgets the tokens of grants that have ended.
+func (l *allowed) drop(grants []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range grants {
+		delete(l.m, id)
 	}
+}
+
+func (a *application) use(at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.used = at
+}
+
+func (a *application) ask(at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = at
+}
+
+func (a *application) lastAsked() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked
 }
 
 func (a *application) lastUsed() time.Time {

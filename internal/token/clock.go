@@ -5,42 +5,51 @@ import "time"
 // jump is the largest step of the clock that passes as ordinary correction.
 const jump = time.Minute
 
-// clockHold is how long upkeep that time decides rests after a jump.
+// clockHold is how long of running upkeep that time decides rests after a jump.
 const clockHold = 24 * time.Hour
 
-// longGap is the largest step forward over a restart that passes as a time of rest.
+// longGap is a step forward over a restart that no rest of a server explains.
 const longGap = 7 * 24 * time.Hour
 
-// clockGuard notices a clock that jumps. Purging rests while it is alarmed,
-// since what was purged under a wrong clock would be missing under the right one.
+// clockGuard notices a clock that jumps. Purging rests while it holds, since what
+// was purged under a wrong clock would be missing under the right one. How long it
+// still holds is kept with the store, so that a restart does not shorten it.
 type clockGuard struct {
-	last  time.Time // with its monotonic reading
-	until time.Time // monotonic; alarmed until then
+	last time.Time     // with its monotonic reading
+	hold time.Duration // of running; 0 when nothing is wrong
 }
 
-// start begins at now, given the highest time stored by earlier runs, and
-// returns how far the clock had jumped; 0 means that nothing was wrong.
-func (g *clockGuard) start(now, high time.Time) time.Duration {
-	g.last = now
+// start begins at now, given the highest time and the hold stored by earlier runs.
+// Any gap over a minute holds, since a jump cannot be told from a rest; it returns
+// the gap where no rest explains it, else 0.
+func (g *clockGuard) start(now, high time.Time, hold time.Duration) time.Duration {
+	g.last, g.hold = now, hold
 	gap := now.Round(0).Sub(high)
-	if high.IsZero() || gap > -jump && gap < longGap {
+	if high.IsZero() || gap.Abs() <= jump {
 		return 0
 	}
-	g.until = now.Add(clockHold)
+	if hold == 0 {
+		g.hold = clockHold
+	}
+	if gap > 0 && gap < longGap {
+		return 0
+	}
 	return gap
 }
 
 // observe takes the present time and returns by how much the wall clock
 // stepped against the monotonic one since the last call; 0 if within reason.
 func (g *clockGuard) observe(now time.Time) time.Duration {
-	step := now.Round(0).Sub(g.last.Round(0)) - now.Sub(g.last)
+	ran := now.Sub(g.last)
+	step := now.Round(0).Sub(g.last.Round(0)) - ran
 	g.last = now
+	g.hold = max(0, g.hold-max(0, ran))
 	if step.Abs() <= jump {
 		return 0
 	}
-	g.until = now.Add(clockHold)
+	g.hold = clockHold
 	return step
 }
 
-// alarmed reports whether a jump was seen in the last 24 h of running.
-func (g *clockGuard) alarmed() bool { return g.last.Before(g.until) }
+// held reports whether upkeep that time decides must rest.
+func (g *clockGuard) held() bool { return g.hold > 0 }

@@ -71,14 +71,15 @@ func (e *ended) block(grant int64) *block {
 }
 
 // stale reports whether, at or after born, the grant's account changed or who
-// may use the service did.
-func (e *ended) stale(service string, grant int64, born time.Time) bool {
+// may use the service did. What was minted up to margin after the change may
+// still say what was before it: its server had not heard of it.
+func (e *ended) stale(service string, grant int64, born time.Time, margin time.Duration) bool {
 	m := e.marks.Load()
 	at := m.stale[grant]
 	if changed := m.changed[service]; changed.After(at) {
 		at = changed
 	}
-	return !at.IsZero() && !born.After(at)
+	return !at.IsZero() && !born.After(at.Add(margin))
 }
 
 // cutoff returns the instant up to which tokens naming the name are refused.
@@ -86,10 +87,11 @@ func (e *ended) cutoff(service, name string) time.Time {
 	return e.marks.Load().cutoffs[[2]string{service, name}].at
 }
 
-// beforeEpoch reports whether the service refuses tokens born then.
+// beforeEpoch reports whether the service refuses tokens born then. Births are
+// known to the second.
 func (e *ended) beforeEpoch(service string, born time.Time) bool {
 	nb := e.marks.Load().notBefore
-	return born.Before(nb[""]) || born.Before(nb[service])
+	return born.Before(nb[""].Truncate(time.Second)) || born.Before(nb[service].Truncate(time.Second))
 }
 
 // apply takes in entries of the feed; taking one in twice is harmless.

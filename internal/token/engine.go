@@ -53,6 +53,7 @@ type Engine struct {
 	cache       *cache
 	uses        *uses
 	news        news
+	notes       notes
 	serviceKeys atomic.Pointer[map[string]int64] // :: service → grant of its ServiceKey
 }
 

@@ -2,8 +2,10 @@ package token
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"symbolon/internal/audit"
 	"symbolon/internal/secret"
 )
 
@@ -31,15 +33,20 @@ func (e *Engine) Exchange(ctx context.Context, service string, key secret.Text) 
 // ExchangeFor mints for any subject of a service, given the secret that the
 // operator configured for it (edi.md §1.4). The tokens cannot be refreshed past
 // one lifetime. Forbidden means a wrong secret or none configured.
-func (e *Engine) ExchangeFor(ctx context.Context, service string, key secret.Text, subject string) (Tokens, error) {
+func (e *Engine) ExchangeFor(ctx context.Context, by Caller, service string, key secret.Text, subject string) (Tokens, error) {
 	svc, err := e.service(service)
 	if err != nil {
 		return Tokens{}, err
 	}
 	id, on := (*e.serviceKeys.Load())[service]
-	if !sameHash(hashSecret(key.Reveal()), svc.ServiceKey) || !on || e.ended.has(id) {
+	switch {
+	case !sameHash(hashSecret(key.Reveal()), svc.ServiceKey) || !on || e.ended.has(id):
+		e.note(ctx, by, audit.ServiceKeyRefused, id, service, "")
 		return Tokens{}, Refuse(Forbidden, "wrong service key")
+	case !e.news.fresh(e.now(), e.bound):
+		return Tokens{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
 	}
+	now := e.now()
 	sub, err := e.subjectByID(ctx, svc, subject)
 	if err != nil {
 		return Tokens{}, err
@@ -47,9 +54,33 @@ func (e *Engine) ExchangeFor(ctx context.Context, service string, key secret.Tex
 	if err := svc.Admit(sub); err != nil && sub.Account != 0 {
 		return Tokens{}, Refuse(NotFound, "subject %s may not use the service: %w", subject, err)
 	}
-	e.uses.add(id, e.now())
-	end := e.now().Truncate(time.Second).Add(svc.AccessLifetime)
-	return e.mintPair(svc, Mint{Grant: Grant{ID: id, Kind: ServiceKey}, Subject: sub, Cap: end}, e.now())
+	if cut := e.ended.cutoff(service, subject); !cut.IsZero() && !now.After(cut.Add(cutMargin)) {
+		return Tokens{}, &Error{Code: Unavailable, Err: errJustCut, RetryAfter: cutMargin}
+	}
+	if sub.Account != 0 {
+		e.note(ctx, by, audit.ServiceKeyUsed, id, service, subject)
+	}
+	e.uses.add(id, now)
+	end := now.Truncate(time.Second).Add(svc.AccessLifetime)
+	return e.mintPair(svc, Mint{Grant: Grant{ID: id, Kind: ServiceKey}, Subject: sub, Cap: end}, now)
+}
+
+// cutMargin is how long after a cut-off a token of the service key may stem from
+// a look at the account before it: a verb waits no longer for its turn.
+const cutMargin = 6 * time.Second
+
+var errJustCut = errors.New("the subject's tokens were ended a moment ago")
+
+// note writes an audit line, at most one a minute of a kind, grant and detail. A
+// store that fails is logged: the deed itself goes by.
+func (e *Engine) note(ctx context.Context, by Caller, kind audit.Kind, grant int64, service, detail string) {
+	if !e.notes.may(string(kind)+" "+service+" "+detail, e.now()) {
+		return
+	}
+	err := e.store.Note(ctx, NoteVerb{By: by, Now: e.now(), Kind: kind, Grant: grant, Service: service, Detail: detail})
+	if err != nil {
+		e.log.ErrorContext(ctx, "writing an audit line failed", "kind", string(kind), "grant", grant, "err", err)
+	}
 }
 
 func (e *Engine) subjectByID(ctx context.Context, svc *Service, id string) (Subject, error) {
@@ -66,6 +97,9 @@ func (e *Engine) openServiceKeys(ctx context.Context) error {
 	held := map[string]int64{}
 	for _, svc := range e.services {
 		if svc.ServiceKey == ([32]byte{}) {
+			if err := e.closeServiceKeys(ctx, svc.Name); err != nil {
+				return wrap("ending the former service key of "+svc.Name, err)
+			}
 			continue
 		}
 		issued, err := e.store.Issue(ctx, IssueVerb{By: Caller{Actor: "server", Operator: true}, Now: e.now(),
@@ -77,5 +111,20 @@ func (e *Engine) openServiceKeys(ctx context.Context) error {
 		held[svc.Name] = issued.Grant.ID
 	}
 	e.serviceKeys.Store(&held)
+	return nil
+}
+
+// closeServiceKeys ends the service key of an earlier configuration.
+func (e *Engine) closeServiceKeys(ctx context.Context, service string) error {
+	by := Caller{Actor: "server", Operator: true}
+	old, err := e.store.List(ctx, Filter{Service: service, Kinds: []GrantKind{ServiceKey}, Live: true, Now: e.now()})
+	if err != nil {
+		return err
+	}
+	for _, g := range old {
+		if _, err := e.revoke(ctx, RevokeVerb{By: by, Now: e.now(), Grant: g.ID, Reason: "no longer configured"}); err != nil {
+			return err
+		}
+	}
 	return nil
 }

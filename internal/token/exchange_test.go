@@ -111,7 +111,7 @@ func TestGroupKeysActForAGroupTheAccountOwns(t *testing.T) {
 func TestServiceKeyMintsForAnySubject(t *testing.T) {
 	f := newFixture(t)
 	mint := func() token.Tokens {
-		got, err := f.ExchangeFor(f.ctx, "ext", secret.New(serviceKey), "ID-ann")
+		got, err := f.ExchangeFor(f.ctx, token.Caller{Actor: "key"}, "ext", secret.New(serviceKey), "ID-ann")
 		check(t, err)
 		return got
 	}
@@ -132,7 +132,7 @@ func TestServiceKeyMintsForAnySubject(t *testing.T) {
 		"nobody's id":   {"ext", serviceKey, "ID-bob", token.NotFound},
 		"no such mount": {"none", serviceKey, "ID-ann", token.NotFound},
 	} {
-		_, err := f.ExchangeFor(f.ctx, c.service, secret.New(c.key), c.subject)
+		_, err := f.ExchangeFor(f.ctx, token.Caller{Actor: "key"}, c.service, secret.New(c.key), c.subject)
 		if token.CodeOf(err) != c.code {
 			t.Errorf("%s: got %v, want %v", name, err, c.code)
 		}
@@ -143,7 +143,7 @@ func TestServiceKeyMintsForAnySubject(t *testing.T) {
 	check(t, err)
 	f.dead("ext", got.Access.Reveal(), token.Revoked)
 	f.dead("ext", again.Access.Reveal(), token.Revoked)
-	_, err = f.ExchangeFor(f.ctx, "ext", secret.New(serviceKey), "ID-ann")
+	_, err = f.ExchangeFor(f.ctx, token.Caller{Actor: "key"}, "ext", secret.New(serviceKey), "ID-ann")
 	wantCode(t, err, token.NotFound)
 }
 

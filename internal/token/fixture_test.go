@@ -266,24 +266,24 @@ func newFixture(t *testing.T) *fixture {
 // open opens the file and starts an engine over it, as a server does.
 func (f *fixture) open() {
 	f.t.Helper()
-	f.db, f.store = openStore(f.t, f.path, f.clock.now)
-	f.flaky = &flaky{Store: f.store}
 	all := services()
 	for _, s := range all {
 		if f.narrow != nil {
 			f.narrow(s)
 		}
 	}
+	f.db, f.store = openStore(f.t, f.path, all, f.clock.now)
+	f.flaky = &flaky{Store: f.store}
 	f.Engine = token.New(token.Options{Store: f.flaky, Keys: &keys{}, Services: all, Now: f.clock.now, Log: slog.New(slog.DiscardHandler)})
 	check(f.t, f.Start(f.ctx))
 }
 
-func openStore(t *testing.T, path string, now func() time.Time) (*sqlite.DB, *sqlstore.Store) {
+func openStore(t *testing.T, path string, services []*token.Service, now func() time.Time) (*sqlite.DB, *sqlstore.Store) {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Migrations: sqlstore.SQLite()})
 	check(t, err)
 	t.Cleanup(func() { db.Close() })
-	return db, sqlstore.New(db, services(), now)
+	return db, sqlstore.New(db, services, now)
 }
 
 // wait lets time pass for a server that follows the feed.

@@ -100,13 +100,14 @@ func (e *Engine) CatchUp(ctx context.Context) error {
 
 // Follow keeps up with the feed until ctx ends. It asks every 100 ms whether
 // another process has written, which costs next to nothing, and reads the feed
-// when one has, and at least every second or quarter of the bound.
+// when one has, and at least every second or quarter of the bound. While that
+// fails it says so once a minute.
 func (e *Engine) Follow(ctx context.Context) {
 	const look = 100 * time.Millisecond
 	every := min(time.Second, e.bound/4)
 	tick := time.NewTicker(min(look, every))
 	defer tick.Stop()
-	var last time.Time
+	var last, said time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -114,15 +115,14 @@ func (e *Engine) Follow(ctx context.Context) {
 		case <-tick.C:
 		}
 		changed, err := e.store.Changed(ctx)
-		if err == nil && !changed && e.now().Sub(last) < every {
-			continue
-		}
-		if err := e.CatchUp(ctx); err != nil {
-			if ctx.Err() == nil {
-				e.log.Error("following revocations failed", "err", err, "vouching", e.Fresh() == nil)
-			}
+		due := e.now().Sub(last) >= every
+		if !due && (err != nil || !changed) {
 			continue
 		}
 		last = e.now()
+		if err := e.CatchUp(ctx); err != nil && ctx.Err() == nil && last.Sub(said) >= time.Minute {
+			said = last
+			e.log.Error("following revocations fails", "err", err, "vouching", e.Fresh() == nil)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"symbolon/internal/secret"
 )
@@ -23,6 +25,9 @@ type IssueRequest struct {
 func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (Tokens, error) {
 	svc, err := e.service(req.Service)
 	if err != nil {
+		return Tokens{}, err
+	}
+	if err := checkLabel(req.Label); err != nil {
 		return Tokens{}, err
 	}
 	now := e.now()
@@ -47,10 +52,25 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (Tokens
 	if err != nil {
 		return Tokens{}, err
 	}
-	e.ended.grants(issued.Ended)
+	e.apply(Ended{Grants: issued.Ended})
 	t, err := e.mintPair(svc, Mint{Grant: issued.Grant, Subject: issued.Subject, Cap: issued.Grant.Cap}, now)
 	t.Ended = issued.Ended
 	return t, err
+}
+
+// maxLabel is the longest name of a grant, in characters.
+const maxLabel = 100
+
+// checkLabel refuses what could not be shown in a list as it is.
+func checkLabel(label string) error {
+	n := 0
+	for _, c := range label {
+		n++
+		if n > maxLabel || !unicode.IsPrint(c) || c == utf8.RuneError {
+			return Refuse(Malformed, "a name is at most %d printable characters", maxLabel)
+		}
+	}
+	return nil
 }
 
 // limit sets the ends of a grant that is about to be made. Where nothing
@@ -92,6 +112,9 @@ func (e *Engine) MakeKey(ctx context.Context, by Caller, req KeyRequest) (secret
 		return secret.Text{}, Grant{}, Refuse(Malformed, "the key's end must lie after its beginning and after now")
 	case req.Label == "":
 		return secret.Text{}, Grant{}, Refuse(Malformed, "an API key needs a name")
+	}
+	if err := checkLabel(req.Label); err != nil {
+		return secret.Text{}, Grant{}, err
 	}
 	text := base64.RawURLEncoding.EncodeToString(secret.Random(keyBytes))
 	hash := hashSecret(text)

@@ -58,7 +58,7 @@ func TestMarksMoveForwardOnly(t *testing.T) {
 		{Kind: EntryCutoff, Service: "s", Name: "n", At: early, Until: early},
 		{Kind: EntryNotBefore, Service: "s", At: late}, {Kind: EntryNotBefore, Service: "s", At: early},
 	})
-	if !e.stale("s", 7, late) || e.stale("s", 7, late.Add(time.Second)) || e.stale("s", 8, early) {
+	if !e.stale("s", 7, late, 0) || e.stale("s", 7, late.Add(time.Second), 0) || !e.stale("s", 7, late.Add(time.Second), time.Minute) || e.stale("s", 8, early, 0) {
 		t.Error("stale is wrong")
 	}
 	if !e.cutoff("s", "n").Equal(late) || !e.cutoff("s", "m").IsZero() {
@@ -122,19 +122,40 @@ func TestUsesAreBounded(t *testing.T) {
 func TestClockGuardAtStart(t *testing.T) {
 	for name, c := range map[string]struct {
 		high  time.Time
+		hold  time.Duration // stored
 		alarm bool
+		held  time.Duration
 	}{
-		"first start ever":   {time.Time{}, false},
-		"a minute of rest":   {noon.Add(-time.Minute), false},
-		"a week-end of rest": {noon.Add(-3 * 24 * time.Hour), false},
-		"a year ahead":       {noon.Add(-365 * 24 * time.Hour), true},
-		"a little behind":    {noon.Add(30 * time.Second), false},
-		"an hour behind":     {noon.Add(time.Hour), true},
+		"first start ever":    {time.Time{}, 0, false, 0},
+		"a minute of rest":    {noon.Add(-time.Minute), 0, false, 0},
+		"a week-end of rest":  {noon.Add(-3 * 24 * time.Hour), 0, false, clockHold},
+		"a year ahead":        {noon.Add(-365 * 24 * time.Hour), 0, true, clockHold},
+		"a little behind":     {noon.Add(30 * time.Second), 0, false, 0},
+		"an hour behind":      {noon.Add(time.Hour), 0, true, clockHold},
+		"again, hours later":  {noon.Add(-5 * time.Hour), 7 * time.Hour, false, 7 * time.Hour},
+		"soon after an alarm": {noon.Add(-time.Second), 7 * time.Hour, false, 7 * time.Hour},
 	} {
 		var g clockGuard
-		if by := g.start(noon, c.high); (by != 0) != c.alarm || g.alarmed() != c.alarm {
-			t.Errorf("%s: jumped by %v, alarmed %v", name, by, g.alarmed())
+		if by := g.start(noon, c.high, c.hold); (by != 0) != c.alarm || g.hold != c.held {
+			t.Errorf("%s: jumped by %v, holds %v", name, by, g.hold)
 		}
+	}
+}
+
+// The holding time is of running, and a restart goes on with what is left.
+func TestClockGuardRunsOut(t *testing.T) {
+	var g clockGuard
+	g.start(noon, noon.Add(-time.Hour), 0)
+	for range 23 {
+		g.observe(g.last.Add(time.Hour))
+	}
+	if g.hold != time.Hour {
+		t.Errorf("holds %v after 23 h", g.hold)
+	}
+	g.start(g.last.Add(time.Second), noon.Add(-time.Hour), g.hold)
+	g.observe(g.last.Add(time.Hour))
+	if g.held() {
+		t.Errorf("holds %v after 24 h", g.hold)
 	}
 }
 
@@ -146,6 +167,7 @@ type quiet struct {
 	touch  []Use
 	cursor []int64
 	fail   error
+	hold   time.Duration
 }
 
 func (q *quiet) note(s string) error {
@@ -173,12 +195,15 @@ func (q *quiet) Since(context.Context, int64, int) ([]Entry, Position, error) {
 	return nil, Position{}, nil
 }
 
-func (q *quiet) Start(context.Context, time.Time, map[string]string) (int64, time.Time, error) {
-	return 1, noon.Add(-1000 * time.Hour * 1000), q.note("start")
+func (q *quiet) Start(context.Context, time.Time, map[string]string) (int64, ClockState, error) {
+	return 1, ClockState{High: noon.Add(-1000 * time.Hour * 1000)}, q.note("start")
 }
 
-func (q *quiet) Alive(_ context.Context, _ int64, _ time.Time, final bool) error {
-	if final {
+func (q *quiet) Alive(_ context.Context, v AliveVerb) error {
+	q.mu.Lock()
+	q.hold = v.Hold
+	q.mu.Unlock()
+	if v.Final {
 		return q.note("final")
 	}
 	return q.note("alive")
@@ -198,7 +223,7 @@ func (q *quiet) count(s string) (n int) {
 func TestKeeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &quiet{}
-		var log strings.Builder
+		var log lines
 		e := New(Options{Store: q, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		k, err := e.Keep(t.Context(), time.Hour)
 		if err != nil {
@@ -212,6 +237,9 @@ func TestKeeper(t *testing.T) {
 		synctest.Wait()
 		if q.count("alive") != 12 || q.count("touch") != 1 || len(q.touch) != 1 {
 			t.Errorf("in a minute: %v", q.calls)
+		}
+		if q.hold < 23*time.Hour {
+			t.Errorf("the hold of %v is not stored", q.hold)
 		}
 		// The stored time lies more than a week back, which may be a clock that jumped.
 		if q.count("purge") != 0 || !strings.Contains(log.String(), "the clock jumped") {
@@ -237,6 +265,24 @@ func TestKeeper(t *testing.T) {
 			t.Error("no orderly end")
 		}
 	})
+}
+
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func TestCodesHaveNames(t *testing.T) {

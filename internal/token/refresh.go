@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"slices"
+	"time"
 )
 
 // RefreshRequest presents a token for a newer one.
@@ -43,7 +44,7 @@ func (e *Engine) extend(ctx context.Context, svc *Service, c Claims) (Tokens, er
 	}
 	m := Mint{Grant: Grant{ID: c.Grant, Service: svc.Name, Subject: c.Subject, Nonce: c.Nonce}, Cap: c.Cap,
 		Subject: Subject{ID: c.Subject}, Prior: &c}
-	if e.ended.stale(svc.Name, c.Grant, c.IssuedAt) {
+	if e.ended.stale(svc.Name, c.Grant, c.IssuedAt, e.margin()) {
 		sub, err := e.subjectOf(ctx, svc, c)
 		if err != nil {
 			return Tokens{}, err
@@ -55,6 +56,9 @@ func (e *Engine) extend(ctx context.Context, svc *Service, c Claims) (Tokens, er
 	}
 	return e.mintAccess(svc, m, e.now())
 }
+
+// margin is how long after a change a server that vouches may not know of it.
+func (e *Engine) margin() time.Duration { return e.bound + time.Second }
 
 // rotate asks the store to move the grant on, and mints what it answers.
 func (e *Engine) rotate(ctx context.Context, svc *Service, by Caller, req RefreshRequest) (Tokens, error) {
@@ -78,26 +82,28 @@ func (e *Engine) rotate(ctx context.Context, svc *Service, by Caller, req Refres
 	if err != nil {
 		return Tokens{}, err
 	}
-	return e.rotated(svc, r, c)
+	return e.rotated(ctx, svc, r, c)
 }
 
 // rotated turns the store's outcome into tokens or a refusal.
-func (e *Engine) rotated(svc *Service, r Rotated, c Claims) (Tokens, error) {
+func (e *Engine) rotated(ctx context.Context, svc *Service, r Rotated, c Claims) (Tokens, error) {
 	e.apply(r.Ended)
 	if r.Outcome != RotatedNow && r.Outcome != RotatedSame {
 		return Tokens{}, outcomeError(r.Outcome, c)
 	}
 	m := Mint{Grant: r.Grant, Subject: Subject{ID: r.Grant.Subject, Account: r.Grant.Account}, Cap: r.Grant.Cap}
-	t, err := e.mintPair(svc, m, r.Grant.RotatedAt)
-	if err != nil {
-		return Tokens{}, err
-	}
 	id, generation := r.Grant.ID, r.Grant.Generation
-	t.Lost = func(ctx context.Context) {
+	lost := func(ctx context.Context) {
 		if err := e.store.AnswerLost(ctx, id, generation); err != nil {
 			e.log.WarnContext(ctx, "noting a lost answer failed", "grant", id, "err", err)
 		}
 	}
+	t, err := e.mintPair(svc, m, r.Grant.RotatedAt)
+	if err != nil {
+		lost(context.WithoutCancel(ctx))
+		return Tokens{}, err
+	}
+	t.Lost = lost
 	e.uses.add(id, e.now())
 	return t, nil
 }
@@ -131,6 +137,9 @@ func (e *Engine) subjectOf(ctx context.Context, svc *Service, c Claims) (Subject
 	}
 	if err != nil {
 		return Subject{}, err
+	}
+	if !g.RevokedAt.IsZero() {
+		return Subject{}, Refuse(Revoked, "grant %d", c.Grant)
 	}
 	sub, err := e.store.Subject(ctx, svc.Name, g.Account, g.Group)
 	if err == nil && sub.Acting == nil && !c.names(sub) {

@@ -21,6 +21,8 @@ func (e *Engine) Revoke(ctx context.Context, by Caller, req RevokeRequest) (Ende
 	v := RevokeVerb{By: by, Now: e.now(), Reason: req.Reason, Grant: req.Grant, Account: req.Account,
 		Service: req.Service, Kinds: req.Kinds}
 	switch {
+	case count(req.Token != "", req.Grant != 0, req.Account != 0) != 1:
+		return Ended{}, Refuse(Malformed, "exactly one of token, grant and account must be named")
 	case req.Token != "":
 		return e.revokeToken(ctx, v, req)
 	case by.Operator:
@@ -30,6 +32,16 @@ func (e *Engine) Revoke(ctx context.Context, by Caller, req RevokeRequest) (Ende
 		return Ended{}, Refuse(Forbidden, "an account ends its own tokens only")
 	}
 	return e.revoke(ctx, v)
+}
+
+// count returns how many of the conditions hold.
+func count(conditions ...bool) (n int) {
+	for _, c := range conditions {
+		if c {
+			n++
+		}
+	}
+	return n
 }
 
 func (e *Engine) revokeToken(ctx context.Context, v RevokeVerb, req RevokeRequest) (Ended, error) {
@@ -75,6 +87,7 @@ func (e *Engine) revoke(ctx context.Context, v RevokeVerb) (Ended, error) {
 // brings it again.
 func (e *Engine) apply(x Ended) {
 	e.ended.grants(x.Grants)
+	e.allowed.drop(x.Grants)
 	var entries []Entry
 	for _, c := range x.Cutoffs {
 		entries = append(entries, Entry{Kind: EntryCutoff, Service: c.Service, Name: c.Name, At: c.At, Until: c.Until})

@@ -3,6 +3,8 @@ package token
 import (
 	"context"
 	"time"
+
+	"symbolon/internal/audit"
 )
 
 // Store is what the engine needs kept. Each verb is one transaction that
@@ -17,6 +19,7 @@ type Store interface {
 	Reader
 	Feed
 	Upkeep
+	Notes
 }
 
 // Grants are the verbs that change grants.
@@ -79,10 +82,39 @@ type Upkeep interface {
 	// Start notes a server's start: earlier runs that did not end are marked
 	// as crashed, and every grant of a service goes stale whose restrictions
 	// (:: service → text) are not those of the last start. It returns the
-	// run's number and the highest time stored.
-	Start(ctx context.Context, now time.Time, restrictions map[string]string) (run int64, high time.Time, err error)
-	// Alive notes that the run lives at now; final ends it in good order.
-	Alive(ctx context.Context, run int64, now time.Time, final bool) error
+	// run's number and what earlier runs stored of the clock.
+	Start(ctx context.Context, now time.Time, restrictions map[string]string) (run int64, before ClockState, err error)
+	// Alive notes that the run lives.
+	Alive(context.Context, AliveVerb) error
+}
+
+// ClockState is what a store knows of the clock.
+type ClockState struct {
+	High time.Time     // the highest time seen while nothing was wrong; zero at the very first start
+	Hold time.Duration // of running until the clock is believed again
+}
+
+// AliveVerb is a sign of life. While Hold is not 0 the highest time stays as it is.
+type AliveVerb struct {
+	Run   int64
+	Now   time.Time
+	Hold  time.Duration
+	Final bool // ends the run in good order
+}
+
+// Notes are audit lines of deeds that change nothing else.
+type Notes interface {
+	Note(context.Context, NoteVerb) error
+}
+
+// NoteVerb is one audit line.
+type NoteVerb struct {
+	By      Caller
+	Now     time.Time
+	Kind    audit.Kind
+	Grant   int64
+	Service string
+	Detail  string
 }
 
 // IssueVerb asks for a grant.
@@ -91,6 +123,7 @@ type IssueVerb struct {
 	Now        time.Time
 	Grant      Grant // Account, Service, Kind, Label, Scope, Parent, Group, Nonce, NotBefore, ExpiresAt, Cap, Preview
 	SecretHash []byte
+	With       int64 // a grant of the account that must be live: the permission; 0 asks for none
 }
 
 // Issued is a grant made.

@@ -13,6 +13,7 @@ package token
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -201,6 +202,7 @@ type Service struct {
 	Types           []string          // account types admitted; empty admits all
 	Groups          []string          // an account must be in one of them; empty admits all
 	RequireIdentity string            // provider a person must have linked; "" asks for none
+	RequireAttr     string            // attribute that must be 1, true or yes; "" asks for none
 	TakesKeys       bool              // API keys may be exchanged here
 	// ApplicationLife and ApplicationIdle end application tokens so long after
 	// they were made, or last used; 0 never does.
@@ -230,6 +232,8 @@ func (s *Service) Admit(sub Subject) error {
 		return Refuse(Forbidden, "service %s is for members of %q only", s.Name, s.Groups)
 	case s.RequireIdentity != "" && sub.Type == "person" && !sub.HasIdentity(s.RequireIdentity):
 		return Refuse(Forbidden, "service %s asks for a linked %s identity", s.Name, s.RequireIdentity)
+	case s.RequireAttr != "" && !slices.Contains([]string{"1", "true", "yes"}, strings.ToLower(sub.Attrs[s.RequireAttr])):
+		return Refuse(Forbidden, "service %s asks for the attribute %s", s.Name, s.RequireAttr)
 	}
 	return nil
 }

@@ -32,9 +32,9 @@ func (e *Engine) Keep(ctx context.Context, auditKeep time.Duration) (*Keeper, er
 	now := e.now()
 	restrictions := map[string]string{}
 	for name, svc := range e.services {
-		restrictions[name] = fmt.Sprintf("types %q groups %q identity %q", svc.Types, svc.Groups, svc.RequireIdentity)
+		restrictions[name] = fmt.Sprintf("types %q groups %q identity %q attribute %q", svc.Types, svc.Groups, svc.RequireIdentity, svc.RequireAttr)
 	}
-	run, high, err := e.store.Start(ctx, now, restrictions)
+	run, before, err := e.store.Start(ctx, now, restrictions)
 	if err != nil {
 		return nil, wrap("noting the start of the server", err)
 	}
@@ -42,7 +42,7 @@ func (e *Engine) Keep(ctx context.Context, auditKeep time.Duration) (*Keeper, er
 		return nil, err
 	}
 	k := &Keeper{e: e, run: run, auditKeep: auditKeep, flushed: now, purged: now}
-	if by := k.clock.start(now, high); by != 0 {
+	if by := k.clock.start(now, before.High, before.Hold); by != 0 {
 		k.alarm(by)
 	}
 	return k, nil
@@ -69,16 +69,16 @@ func (k *Keeper) tend(ctx context.Context) {
 	if by := k.clock.observe(now); by != 0 {
 		k.alarm(by)
 	}
-	k.check("noting that the server lives", k.e.store.Alive(ctx, k.run, now, false))
+	k.check("noting that the server lives", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: now, Hold: k.clock.hold}))
 	if now.Sub(k.flushed) >= flushEvery {
 		k.flushed = now
 		k.check("writing last uses", k.e.FlushUses(ctx))
 	}
-	if now.Sub(k.purged) >= purgeEvery && !k.clock.alarmed() {
+	if now.Sub(k.purged) >= purgeEvery && !k.clock.held() {
 		k.purged = now
 		k.purge(ctx, now)
+		k.e.ended.forget(now)
 	}
-	k.e.ended.forget(now)
 }
 
 func (k *Keeper) purge(ctx context.Context, now time.Time) {
@@ -98,7 +98,7 @@ func (k *Keeper) end(ctx context.Context) {
 	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
 	k.check("writing last uses", k.e.FlushUses(ctx))
-	k.check("noting the end of the server", k.e.store.Alive(ctx, k.run, k.e.now(), true))
+	k.check("noting the end of the server", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: k.e.now(), Hold: k.clock.hold, Final: true}))
 }
 
 func (k *Keeper) check(doing string, err error) {

@@ -69,7 +69,7 @@ func (e *Engine) cutOff(svc *Service, c Claims) bool {
 		return false
 	}
 	at := e.ended.cutoff(svc.Name, c.Subject)
-	return !at.IsZero() && !c.IssuedAt.After(at)
+	return !at.IsZero() && !c.IssuedAt.After(at.Add(cutMargin))
 }
 
 // openCached is open for tokens seen before: their signature is not checked again.

@@ -132,7 +132,7 @@ func TestWhoMayRevoke(t *testing.T) {
 func TestFollowingAnotherProcess(t *testing.T) {
 	f := newFixture(t)
 	got := f.issue("rot")
-	db, store := openStore(t, f.path, f.clock.now)
+	db, store := openStore(t, f.path, services(), f.clock.now)
 	defer db.Close()
 	other := token.New(token.Options{Store: store, Keys: &keys{}, Services: services(), Now: f.clock.now})
 	_, err := other.Revoke(f.ctx, token.Operator(), token.RevokeRequest{Grant: got.Grant.ID, Reason: "elsewhere"})
@@ -207,7 +207,7 @@ func TestFailingStoreNeverGivesATokenOrAnEnd(t *testing.T) {
 		"refresh":  func() error { _, err := f.refresh("rot", pair.Refresh.Reveal()); return err },
 		"exchange": func() error { _, err := f.Exchange(f.ctx, "ext", key); return err },
 		"exchange for": func() error {
-			_, err := f.ExchangeFor(f.ctx, "ext", secret.New(serviceKey), "ID-ann")
+			_, err := f.ExchangeFor(f.ctx, token.Caller{Actor: "key"}, "ext", secret.New(serviceKey), "ID-ann")
 			return err
 		},
 		"introspect": func() error { _, _, err := f.Introspect(f.ctx, "rot", pair.Access.Reveal(), token.Access); return err },

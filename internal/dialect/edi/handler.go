@@ -58,8 +58,7 @@ func (h *handlers) refresh(ctx context.Context, r *httpio.Request) httpio.Respon
 	if !ok {
 		return h.refused(ctx, r, refreshToken, &token.Error{Code: token.Malformed, Err: notText}, "")
 	}
-	by := token.Caller{Actor: "token", Addr: r.Addr.String(), Agent: r.Agent}
-	t, err := h.engine.Refresh(ctx, by, token.RefreshRequest{Service: h.service.Name, Token: text, Accept: []token.Kind{token.Access}})
+	t, err := h.engine.Refresh(ctx, caller(r, "token"), token.RefreshRequest{Service: h.service.Name, Token: text, Accept: []token.Kind{token.Access}})
 	if err != nil {
 		return h.refused(ctx, r, refreshToken, err, text)
 	}
@@ -73,6 +72,15 @@ func (h *handlers) refresh(ctx context.Context, r *httpio.Request) httpio.Respon
 		return h.refused(ctx, r, refreshToken, err, text)
 	}
 	return answer(r, refreshToken, http.StatusOK, refreshed, pastaField(renewed), ediField(t))
+}
+
+// caller is whoever sent the request, by what he holds.
+func caller(r *httpio.Request, actor string) token.Caller {
+	by := token.Caller{Actor: actor, Agent: r.Agent}
+	if r.Addr.IsValid() {
+		by.Addr = r.Addr.String()
+	}
+	return by
 }
 
 // refreshFields reads both members, or says what is wrong with the request.
@@ -169,7 +177,7 @@ func (h *handlers) mintFor(ctx context.Context, r *httpio.Request) httpio.Respon
 		return answer(r, getToken, http.StatusBadRequest, badRequest)
 	}
 	id := r.PathValue("edi_id")
-	t, err := h.engine.ExchangeFor(ctx, h.service.Name, secret.New(key), id)
+	t, err := h.engine.ExchangeFor(ctx, caller(r, "key"), h.service.Name, secret.New(key), id)
 	if err != nil {
 		return h.refused(ctx, r, getToken, err, "", member("edi_id", id))
 	}

@@ -27,7 +27,7 @@ type Tokens interface {
 	// Refresh must not touch a store unless the token's account has changed.
 	Refresh(ctx context.Context, by token.Caller, req token.RefreshRequest) (token.Tokens, error)
 	Exchange(ctx context.Context, service string, key secret.Text) (token.Tokens, error)
-	ExchangeFor(ctx context.Context, service string, key secret.Text, subject string) (token.Tokens, error)
+	ExchangeFor(ctx context.Context, by token.Caller, service string, key secret.Text, subject string) (token.Tokens, error)
 }
 
 var _ Engine = (*token.Engine)(nil)

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	endGrant = `UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE id = $1 AND revoked_at IS NULL
+	endGrant = `UPDATE grants SET revoked_at = $2, revoked_reason = $3,
+		dead_at = CASE WHEN kind = 'application' THEN $2 ELSE dead_at END WHERE id = $1 AND revoked_at IS NULL
 		RETURNING account_id, service`
 	selectChildren = `SELECT id FROM grants WHERE parent_id = $1 AND revoked_at IS NULL`
 )
@@ -61,6 +62,7 @@ func (v *verb) withChildren(ids []int64) ([]int64, error) {
 // the account changes. An account that is not there has none.
 func (v *verb) names(id int64) ([]token.Cutoff, error) {
 	var all []token.Cutoff
+	at := v.turn()
 	for _, svc := range v.store.services {
 		if svc.Names == nil && svc.ServiceKey == ([32]byte{}) {
 			continue
@@ -74,7 +76,7 @@ func (v *verb) names(id int64) ([]token.Cutoff, error) {
 		}
 		until := v.now.Add(max(svc.NamesLive, svc.AccessLifetime) + time.Hour)
 		for _, name := range namesIn(svc, sub) {
-			all = append(all, token.Cutoff{Service: svc.Name, Name: name, At: v.now, Until: until})
+			all = append(all, token.Cutoff{Service: svc.Name, Name: name, At: at, Until: until})
 		}
 	}
 	return all, nil

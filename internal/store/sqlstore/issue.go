@@ -49,6 +49,9 @@ func (v *verb) issue(svc *token.Service, iv token.IssueVerb, out *token.Issued) 
 	if err := v.parentLives(iv.Grant); err != nil {
 		return err
 	}
+	if err := v.permissionLives(iv); err != nil {
+		return err
+	}
 	if err := actFor(v, iv.Grant.Group, &sub); err != nil {
 		return err
 	}
@@ -93,6 +96,25 @@ func (v *verb) parentLives(g token.Grant) error {
 		return token.Refuse(token.Revoked, "API key %d has been revoked", g.Parent)
 	case !parent.Live(v.now):
 		return token.Refuse(token.Expired, "API key %d is past its end", g.Parent)
+	}
+	return nil
+}
+
+// permissionLives holds the row of the grant by which this one is asked for, so that it cannot end unseen.
+func (v *verb) permissionLives(iv token.IssueVerb) error {
+	if iv.With == 0 {
+		return nil
+	}
+	with, err := v.lockGrant(iv.With)
+	switch {
+	case err != nil:
+		return err
+	case with.Account != iv.Grant.Account:
+		return token.Refuse(token.NotFound, "grant %d is not of account %d", iv.With, iv.Grant.Account)
+	case !with.RevokedAt.IsZero():
+		return token.Refuse(token.Revoked, "grant %d has been revoked", iv.With)
+	case !with.Live(v.now):
+		return token.Refuse(token.Expired, "grant %d is past its end", iv.With)
 	}
 	return nil
 }

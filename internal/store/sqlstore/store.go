@@ -68,6 +68,14 @@ func (s *Store) write(ctx context.Context, doing string, by token.Caller, now ti
 	return wrap(doing, err)
 }
 
+// turn is the time at which the verb's turn came, no earlier than its own: whoever read before it read the old state.
+func (v *verb) turn() time.Time {
+	if now := time.UnixMilli(millis(v.store.now())).UTC(); now.After(v.now) {
+		return now
+	}
+	return v.now
+}
+
 // read runs fn over one snapshot.
 func (s *Store) read(ctx context.Context, doing string, fn func(Tx) error) error {
 	return wrap(doing, s.db.Read(ctx, fn))
@@ -92,6 +100,13 @@ func (v *verb) note(kind audit.Kind, e audit.Event) error {
 		return fmt.Errorf("writing audit line: %w", err)
 	}
 	return nil
+}
+
+// Note writes one audit line; see token.Notes.
+func (s *Store) Note(ctx context.Context, nv token.NoteVerb) error {
+	return s.write(ctx, "writing audit line", nv.By, nv.Now, func(v *verb) error {
+		return v.note(nv.Kind, audit.Event{Grant: nv.Grant, Service: nv.Service, Detail: nv.Detail})
+	})
 }
 
 const (

@@ -98,15 +98,20 @@ func (v *verb) trim(pv token.PurgeVerb) error {
 // Start marks runs that never ended as crashed, a minute after their last sign of life or, if that is earlier, now: what
 // this run rotates was not lost by that one. A clock that was set back says nothing of when, so then it is the minute.
 // It returns the number of the new one and the highest time stored before, zero at the very first start.
-func (s *Store) Start(ctx context.Context, now time.Time, restrictions map[string]string) (run int64, high time.Time, err error) {
+func (s *Store) Start(ctx context.Context, now time.Time, restrictions map[string]string) (run int64, before token.ClockState, err error) {
 	err = s.write(ctx, "starting run", token.Caller{}, now, func(v *verb) (err error) {
 		const markCrashed = `UPDATE runs SET crashed_at = CASE WHEN alive_at <= $1 AND $1 < alive_at + $2 THEN $1 ELSE alive_at + $2 END
 			WHERE ended_at IS NULL AND crashed_at IS NULL`
 		if _, err := v.Exec(markCrashed, millis(v.now), crashSlack.Milliseconds()); err != nil {
 			return fmt.Errorf("marking crashed runs: %w", err)
 		}
-		if high, err = v.raiseHighWater(); err != nil {
+		if before, err = v.clockState(); err != nil {
 			return err
+		}
+		if before.High.IsZero() {
+			if err := v.setClockState(token.ClockState{High: v.now}); err != nil {
+				return err
+			}
 		}
 		if err := v.restrict(restrictions); err != nil {
 			return err
@@ -115,9 +120,9 @@ func (s *Store) Start(ctx context.Context, now time.Time, restrictions map[strin
 		return err
 	})
 	if err != nil {
-		return 0, time.Time{}, err
+		return 0, token.ClockState{}, err
 	}
-	return run, high, nil
+	return run, before, nil
 }
 
 // restrict makes the grants of services stale whose restrictions changed since the last start. A service met for the
@@ -145,42 +150,64 @@ func (v *verb) restrict(restrictions map[string]string) error {
 	return nil
 }
 
-// Alive notes that the run lives at now; final ends it in good order.
-func (s *Store) Alive(ctx context.Context, run int64, now time.Time, final bool) error {
-	return s.write(ctx, "noting run", token.Caller{}, now, func(v *verb) error {
+// Alive notes that the run lives; see token.Upkeep.
+func (s *Store) Alive(ctx context.Context, av token.AliveVerb) error {
+	return s.write(ctx, "noting run", token.Caller{}, av.Now, func(v *verb) error {
 		var ended any
-		if final {
+		if av.Final {
 			ended = millis(v.now)
 		}
 		const noteRun = `UPDATE runs SET alive_at = CASE WHEN alive_at > $2 THEN alive_at ELSE $2 END, ended_at = $3 WHERE id = $1`
-		if _, err := v.Exec(noteRun, run, millis(v.now), ended); err != nil {
+		if _, err := v.Exec(noteRun, av.Run, millis(v.now), ended); err != nil {
 			return err
 		}
-		_, err := v.raiseHighWater()
-		return err
+		state, err := v.clockState()
+		if err != nil {
+			return err
+		}
+		state.Hold = av.Hold
+		if av.Hold == 0 && v.now.After(state.High) {
+			state.High = v.now
+		}
+		return v.setClockState(state)
 	})
 }
 
 const upsertMeta = `INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`
 
-// raiseHighWater stores the verb's time if it is the highest, and returns the highest before.
-func (v *verb) raiseHighWater() (high time.Time, err error) {
-	text, err := value[string](v.QueryRow(`SELECT value FROM meta WHERE key = 'high_water'` + v.store.db.Lock()))
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return high, fmt.Errorf("reading highest time: %w", err)
+// clockState reads what is stored of the clock, zero where nothing is.
+func (v *verb) clockState() (c token.ClockState, err error) {
+	high, err := v.metaNumber("high_water")
+	if err != nil || high == 0 {
+		return c, err
 	}
-	if err == nil {
-		ms, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return high, fmt.Errorf("reading highest time: %w", err)
+	c.High = time.UnixMilli(high).UTC()
+	hold, err := v.metaNumber("clock_hold")
+	c.Hold = time.Duration(hold) * time.Millisecond
+	return c, err
+}
+
+func (v *verb) setClockState(c token.ClockState) error {
+	for key, n := range map[string]int64{"high_water": millis(c.High), "clock_hold": c.Hold.Milliseconds()} {
+		if _, err := v.Exec(upsertMeta, key, strconv.FormatInt(n, 10)); err != nil {
+			return fmt.Errorf("storing %s: %w", key, err)
 		}
-		high = time.UnixMilli(ms).UTC()
 	}
-	if !v.now.After(high) {
-		return high, nil
+	return nil
+}
+
+// metaNumber is 0 where nothing is stored under key.
+func (v *verb) metaNumber(key string) (int64, error) {
+	text, err := value[string](v.QueryRow(`SELECT value FROM meta WHERE key = $1`+v.store.db.Lock(), key))
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
 	}
-	if _, err := v.Exec(upsertMeta, "high_water", strconv.FormatInt(millis(v.now), 10)); err != nil {
-		return high, fmt.Errorf("storing highest time: %w", err)
+	if err != nil {
+		return 0, fmt.Errorf("reading %s: %w", key, err)
 	}
-	return high, nil
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return n, nil
 }

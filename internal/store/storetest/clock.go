@@ -12,6 +12,7 @@ var clockTests = map[string]func(*kit){
 	"ClockBackSparesReplays":   clockBackSparesReplays,
 	"ClockForwardAndBack":      clockForwardAndBack,
 	"ClockHighestNeverFalls":   clockHighestNeverFalls,
+	"ClockHoldIsKept":          clockHoldIsKept,
 	"EpochJumps":               epochJumps,
 	"EpochMovesOnlyForward":    epochMovesOnlyForward,
 	"ClockForwardRevokesAll":   clockForwardRevokesAll,
@@ -64,17 +65,34 @@ func clockForwardRevokesAll(k *kit) {
 }
 
 func clockHighestNeverFalls(k *kit) {
-	run, high, err := k.Start(ctx, k.now(), nil)
+	run, before, err := k.Start(ctx, k.now(), nil)
 	k.must(err)
-	equal(k, "highest time at the first start", high, time.Time{})
+	equal(k, "clock at the first start", before, token.ClockState{})
 	top := k.now().Add(time.Hour)
-	k.must(k.Alive(ctx, run, top, false))
-	k.must(k.Alive(ctx, run, k.now(), true))
+	k.must(k.Alive(ctx, token.AliveVerb{Run: run, Now: top}))
+	k.must(k.Alive(ctx, token.AliveVerb{Run: run, Now: k.now(), Final: true}))
 	k.pass(-day)
 	k.reopen()
-	_, high, err = k.Start(ctx, k.now(), nil)
+	_, before, err = k.Start(ctx, k.now(), nil)
 	k.must(err)
-	equal(k, "highest time", high, top)
+	equal(k, "clock", before, token.ClockState{High: top})
+}
+
+// A clock that is not believed does not become the highest time, and how long it is not outlives a restart.
+func clockHoldIsKept(k *kit) {
+	run, _, err := k.Start(ctx, k.now(), nil)
+	k.must(err)
+	first := k.now()
+	k.pass(40 * day)
+	k.must(k.Alive(ctx, token.AliveVerb{Run: run, Now: k.now(), Hold: 3 * time.Hour}))
+	k.reopen()
+	run, before, err := k.Start(ctx, k.now(), nil)
+	k.must(err)
+	equal(k, "clock while held", before, token.ClockState{High: first, Hold: 3 * time.Hour})
+	k.must(k.Alive(ctx, token.AliveVerb{Run: run, Now: k.now()}))
+	_, before, err = k.Start(ctx, k.now(), nil)
+	k.must(err)
+	equal(k, "clock once believed", before, token.ClockState{High: k.now()})
 }
 
 func clockBackEnds(k *kit) {

@@ -72,7 +72,7 @@ func lostByCrash(k *kit) {
 	early, late := k.issue(token.Pair, "samples", ada), k.issue(token.Pair, "samples", ada)
 	k.rotate(early, 0, token.RotatedNow)
 	k.pass(10 * time.Minute)
-	k.must(k.Alive(ctx, run, k.now(), false))
+	k.must(k.Alive(ctx, token.AliveVerb{Run: run, Now: k.now()}))
 	k.pass(4 * time.Second)
 	first := k.rotate(late, 0, token.RotatedNow)
 	k.pass(time.Second)
@@ -84,7 +84,7 @@ func lostByCrash(k *kit) {
 		k.Errorf("not the same answer (-first +again):\n%s", diff)
 	}
 	k.rotate(late, 1, token.RotatedNow) // in the new run, which has not crashed
-	k.must(k.Alive(ctx, next, k.now(), false))
+	k.must(k.Alive(ctx, token.AliveVerb{Run: next, Now: k.now()}))
 	k.pass(2 * time.Minute)
 	k.rotate(late, 1, token.RotateReused)
 	k.rotate(early, 0, token.RotateReused) // long before the crash
@@ -118,7 +118,7 @@ func notLostByOrderlyEnd(k *kit) {
 	run := k.run()
 	g := k.issue(token.Pair, "samples", k.person("ada"))
 	k.rotate(g, 0, token.RotatedNow)
-	k.must(k.Alive(ctx, run, k.now(), true))
+	k.must(k.Alive(ctx, token.AliveVerb{Run: run, Now: k.now(), Final: true}))
 	k.reopen()
 	k.run()
 	k.pass(5 * time.Minute)

@@ -56,10 +56,7 @@ func purgeKeepsWhatIsNeeded(k *kit) {
 		case n < 5 && len(all) > 0:
 			k.rotateSomething(all[r.IntN(len(all))], r)
 		case n < 7 && len(all) > 0:
-			_, err := k.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: all[r.IntN(len(all))].grant.ID})
-			if err != nil {
-				k.refused(err, token.NotFound)
-			}
+			k.revokeSomething(all[r.IntN(len(all))])
 		case n < 9:
 			k.pass(time.Duration(r.Int64N(int64(4*day))) - day/2)
 		default:
@@ -77,6 +74,17 @@ func purgeKeepsWhatIsNeeded(k *kit) {
 		if _, err := k.Grant(ctx, m.grant.ID); !m.last.IsZero() && token.CodeOf(err) != token.NotFound {
 			k.Errorf("grant %d of %s, ended at %s, is still there", m.grant.ID, m.grant.Kind, m.last)
 		}
+	}
+}
+
+// revokeSomething ends a grant. An application token that is not on the list is refused, so its row need not stay.
+func (k *kit) revokeSomething(m *minted) {
+	_, err := k.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: m.grant.ID})
+	switch {
+	case err != nil:
+		k.refused(err, token.NotFound)
+	case m.grant.Kind == token.Application && m.last.IsZero():
+		m.last = k.now()
 	}
 }
 
