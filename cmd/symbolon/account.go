@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"symbolon/internal/account"
 	"symbolon/internal/app"
+	"symbolon/internal/config"
 	"symbolon/internal/token"
 )
 
@@ -148,6 +150,9 @@ type accountSet struct {
 }
 
 func (c *accountSet) Run(ctx context.Context, t *terminal, all *commands) error {
+	if c.Name == nil && c.Email == nil && c.Type == nil && !c.PasswordStdin && len(c.AddGroup)+len(c.RemoveGroup)+len(c.Attr) == 0 {
+		return usage("say what to change: see symbolon account set --help")
+	}
 	change := account.Change{Display: c.Name, Email: c.Email, Type: c.Type, AddGroups: c.AddGroup, RemoveGroups: c.RemoveGroup}
 	for _, a := range c.Attr {
 		key, value, ok := strings.Cut(a, "=")
@@ -167,12 +172,27 @@ func (c *accountSet) Run(ctx context.Context, t *terminal, all *commands) error 
 		change.Password = &password
 	}
 	return all.withApp(ctx, t, false, func(a *app.App) error {
+		if err := knownServices(a, change.Attrs); err != nil {
+			return err
+		}
 		acc, err := a.Accounts.Set(ctx, operator, c.Account, change)
 		if err != nil {
 			return err
 		}
 		return printAccount(t, all.JSON, acc)
 	})
+}
+
+// knownServices refuses an attribute of a service that is not configured: nobody
+// would ever read it.
+func knownServices(a *app.App, attrs map[string]string) error {
+	for key := range attrs {
+		of, _, dotted := strings.Cut(key, ".")
+		if dotted && !slices.ContainsFunc(a.Config.Services, func(s config.Service) bool { return s.Name == of }) {
+			return nothing{fmt.Sprintf("there is no service %q: an attribute is SERVICE.KEY=VALUE", of)}
+		}
+	}
+	return nil
 }
 
 type accountEnable struct {

@@ -20,7 +20,10 @@ type demoCommand struct{}
 
 // Run starts a throw-away server on a free loopback port and makes every
 // request of the seeds it serves; one answer that is not as promised fails it.
-func (demoCommand) Run(ctx context.Context, t *terminal) error {
+func (demoCommand) Run(ctx context.Context, t *terminal, all *commands) error {
+	if all.Config+all.Data+all.Store != "" || all.JSON {
+		return usage("demo makes everything itself and shows it as text: leave --config, --data, --store and --json away")
+	}
 	dir, err := os.MkdirTemp("", "symbolon-demo-")
 	if err != nil {
 		return fmt.Errorf("making a throw-away folder: %w", err)

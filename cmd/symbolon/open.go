@@ -36,11 +36,16 @@ func (c *commands) loadWith(t *terminal, flags map[string]string) (*config.Confi
 
 // withApp opens the parts for a command and closes them behind it.
 func (c *commands) withApp(ctx context.Context, t *terminal, keys bool, do func(*app.App) error) error {
+	return c.with(ctx, t, app.Options{Keys: keys}, do)
+}
+
+func (c *commands) with(ctx context.Context, t *terminal, o app.Options, do func(*app.App) error) error {
 	conf, err := c.load(t)
 	if err != nil {
 		return err
 	}
-	a, err := app.Open(ctx, app.Options{Config: conf, Now: time.Now, Log: logger(t.err, conf), Keys: keys})
+	o.Config, o.Now, o.Log = conf, time.Now, logger(t.err, conf)
+	a, err := app.Open(ctx, o)
 	if err != nil {
 		return err
 	}

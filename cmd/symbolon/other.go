@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -57,11 +58,8 @@ func (configCheck) Run(t *terminal, all *commands) error {
 	if err != nil {
 		return err
 	}
-	if err := conf.Check(); err != nil {
+	if err := errors.Join(conf.Check(), app.CheckKeys(conf)); err != nil {
 		return fmt.Errorf("checking the configuration:\n%w", err)
-	}
-	if err := app.CheckKeys(conf); err != nil {
-		return fmt.Errorf("checking the key files:\n%w", err)
 	}
 	for _, w := range conf.Warnings() {
 		fmt.Fprintln(t.err, "warning:", w)
@@ -83,15 +81,20 @@ func serviceNames(c *config.Config) []string {
 
 type configExample struct{}
 
-func (configExample) Run(t *terminal) error {
+func (configExample) Run(t *terminal, all *commands) error {
+	if all.JSON {
+		return usage("the example is YAML: leave --json away")
+	}
 	_, err := t.out.Write(config.Example())
 	return err
 }
 
 type restoredCommand struct{}
 
+// Run wants the server stopped: one that runs could refresh an old token before it
+// hears of the new epoch.
 func (restoredCommand) Run(ctx context.Context, t *terminal, all *commands) error {
-	return all.withApp(ctx, t, false, func(a *app.App) error {
+	return all.with(ctx, t, app.Options{Alone: true}, func(a *app.App) error {
 		at, err := a.Store.NewEpoch(ctx, token.Operator(), time.Now())
 		if err != nil {
 			return err

@@ -91,12 +91,17 @@ type grantRow struct {
 	Uses    int64  `json:"uses"`
 	Expires string `json:"expires,omitempty"`
 	Preview string `json:"preview,omitempty"`
+	ID      int64  `json:"id,omitempty"` // of an API key: the number that apikey revoke takes
 }
 
 func newGrantRow(g token.Grant) grantRow {
-	return grantRow{Grant: g.ID, Account: g.Account, Service: g.Service, Kind: string(g.Kind), Name: g.Label,
+	r := grantRow{Grant: g.ID, Account: g.Account, Service: g.Service, Kind: string(g.Kind), Name: g.Label,
 		State: g.State(time.Now()), Reason: g.RevokedReason, Created: stamp(g.IssuedAt), From: stamp(g.NotBefore),
 		Used: stamp(g.LastUsedAt), Uses: g.UseCount, Expires: stamp(g.ExpiresAt), Preview: g.Preview}
+	if g.Kind == token.APIKey {
+		r.ID = g.ID
+	}
+	return r
 }
 
 func (r grantRow) cells() []string {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"symbolon/internal/account"
@@ -29,6 +30,8 @@ type Options struct {
 	Log    *slog.Logger
 	// Serve opens for serving: the data folder is locked and made if missing.
 	Serve bool
+	// Alone locks the data folder without serving: no server may run beside.
+	Alone bool
 	// Keys opens the signing keys too, which minting needs.
 	Keys bool
 	// Hasher hashes passwords; nil means the ordinary cost.
@@ -43,6 +46,8 @@ type App struct {
 	Accounts *account.Directory
 	Store    *sqlstore.Store
 	Keys     *keyring.Keys // nil unless asked for
+
+	certificates sync.Map // :: legacy RSA key → its certificate
 
 	db     *sqlite.DB
 	mounts []mount
@@ -59,7 +64,7 @@ func Open(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.mounts = mounts
-	if err := a.openStore(ctx, o.Serve); err != nil {
+	if err := a.openStore(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := a.openEngine(ctx, o); err != nil {
@@ -80,16 +85,16 @@ func (a *App) services() []*token.Service {
 	return all
 }
 
-func (a *App) openStore(ctx context.Context, serve bool) error {
+func (a *App) openStore(ctx context.Context, o Options) error {
 	path := strings.TrimPrefix(a.Config.Store, "sqlite:")
-	if serve {
+	if o.Serve {
 		if err := makeFolders(a.Config.Data, filepath.Dir(path)); err != nil {
 			return err
 		}
 	} else if err := mustExist(path); err != nil {
 		return err
 	}
-	db, err := sqlite.Open(ctx, sqlite.Options{Path: path, Serve: serve, Migrations: sqlstore.SQLite(), Log: a.log})
+	db, err := sqlite.Open(ctx, sqlite.Options{Path: path, Serve: o.Serve || o.Alone, Migrations: sqlstore.SQLite(), Log: a.log})
 	if err != nil {
 		return err
 	}

@@ -165,7 +165,14 @@ func (a *App) certificate(ctx context.Context, m *mount) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edi.Certificate(key)
+	if made, ok := a.certificates.Load(key); ok { // signing is dear, and this is open to everybody
+		return made.([]byte), nil
+	}
+	made, err := edi.Certificate(key)
+	if err == nil {
+		a.certificates.Store(key, made)
+	}
+	return made, err
 }
 
 // Companions are the tokens that a dialect hands out beside the engine's own,

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"symbolon/internal/account"
+	"symbolon/internal/audit"
 	"symbolon/internal/dialect/itempath"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -156,10 +158,31 @@ func (p people) setActive(ctx context.Context, by token.Caller, a account.Accoun
 	case active == nil || *active == (a.Status == account.Active):
 		return nil
 	case *active:
+		if err := p.mayEnable(ctx, a); err != nil {
+			return err
+		}
 		_, err := p.app.Accounts.Enable(ctx, asBy(by), a.Name)
 		return asRefusal(err)
 	}
 	by.Operator, by.Actor = true, asBy(by).Actor
 	_, err := p.app.Engine.EndAccount(ctx, by, a.ID, account.Disabled, "deactivated by an admin")
 	return err
+}
+
+// mayEnable refuses an account that the operator disabled: an admin of one service
+// opens again only what an admin closed.
+func (p people) mayEnable(ctx context.Context, a account.Account) error {
+	lines, err := p.app.Store.Audit(ctx, sqlstore.AuditFilter{Account: a.ID})
+	if err != nil {
+		return err
+	}
+	for _, l := range lines { // newest first
+		if l.Kind == audit.AccountDisabled && strings.HasPrefix(l.Actor, "account ") {
+			return nil
+		}
+		if l.Kind == audit.AccountDisabled {
+			break
+		}
+	}
+	return token.Refuse(token.Conflict, "the operator deactivated this user: ask the operator")
 }

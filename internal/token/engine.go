@@ -79,7 +79,8 @@ type Tokens struct {
 	Access  secret.Text
 	Refresh secret.Text // zero where the dialect has one token for both
 	Grant   Grant
-	Subject Subject // only ID is set where the store was not read
+	Subject Subject   // only ID is set where the store was not read
+	Asked   time.Time // when the verb began, before anything was read
 	Issued  time.Time
 	Expires time.Time // the access token's end
 	Cap     time.Time

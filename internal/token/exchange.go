@@ -16,6 +16,7 @@ func (e *Engine) Exchange(ctx context.Context, service string, key secret.Text) 
 	if err != nil {
 		return Tokens{}, err
 	}
+	asked := e.now()
 	g, err := e.usableKey(ctx, svc, key)
 	if err != nil {
 		return Tokens{}, err
@@ -27,7 +28,9 @@ func (e *Engine) Exchange(ctx context.Context, service string, key secret.Text) 
 	if err := svc.Admit(sub); err != nil {
 		return Tokens{}, err
 	}
-	return e.mintPair(svc, Mint{Grant: g, Subject: sub, Cap: g.ExpiresAt}, e.now())
+	t, err := e.mintPair(svc, Mint{Grant: g, Subject: sub, Cap: g.ExpiresAt}, asked)
+	t.Asked = asked
+	return t, err
 }
 
 // ExchangeFor mints for any subject of a service, given the secret that the

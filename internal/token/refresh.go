@@ -42,6 +42,7 @@ func (e *Engine) extend(ctx context.Context, svc *Service, c Claims) (Tokens, er
 	if c.Cap.IsZero() {
 		return Tokens{}, Refuse(WrongKind, "the token has no cap and cannot be refreshed")
 	}
+	asked := e.now()
 	m := Mint{Grant: Grant{ID: c.Grant, Service: svc.Name, Subject: c.Subject, Nonce: c.Nonce}, Cap: c.Cap,
 		Subject: Subject{ID: c.Subject}, Prior: &c}
 	if e.ended.stale(svc.Name, c.Grant, c.IssuedAt, e.margin()) {
@@ -54,7 +55,9 @@ func (e *Engine) extend(ctx context.Context, svc *Service, c Claims) (Tokens, er
 		}
 		m.Subject, m.Prior = sub, nil
 	}
-	return e.mintAccess(svc, m, e.now())
+	t, err := e.mintAccess(svc, m, asked)
+	t.Asked = asked
+	return t, err
 }
 
 // margin is how long after a change a server that vouches may not know of it.

@@ -27,7 +27,6 @@ type Engine interface {
 	// Refresh must not touch a store unless the token's account has changed.
 	Refresh(context.Context, token.Caller, token.RefreshRequest) (token.Tokens, error)
 	Introspect(ctx context.Context, service, text string, kinds ...token.Kind) (token.Claims, token.Subject, error)
-	Revoke(context.Context, token.Caller, token.RevokeRequest) (token.Ended, error)
 }
 
 var _ Engine = (*token.Engine)(nil)
@@ -47,14 +46,13 @@ type Options struct {
 
 // Dialect is one configured mount. It is read-only after New.
 type Dialect struct {
-	service           *token.Service
-	door              Door
-	prefix            string // without a slash at the end
-	style             graphql.Style
-	keyShared         bool
-	requirePermission bool
-	dev               bool
-	log               *slog.Logger
+	service   *token.Service
+	door      Door
+	prefix    string // without a slash at the end
+	style     graphql.Style
+	keyShared bool
+	dev       bool
+	log       *slog.Logger
 }
 
 // New returns the dialect of a configured service. It fails only when the entry has no settings of this dialect;
@@ -75,15 +73,25 @@ func New(c config.Service, door Door, o Options) (*Dialect, error) {
 			Types:           c.Allow.Types,
 			Groups:          c.Allow.Groups,
 			RequireIdentity: c.RequireIdentity,
+			RequireAttr:     required(own.RequirePermission),
 		},
-		door:              door,
-		prefix:            strings.TrimSuffix(c.Path, "/"),
-		style:             graphql.Style(own.ErrorStyle),
-		keyShared:         own.KeyShared,
-		requirePermission: own.RequirePermission,
-		dev:               o.Dev,
-		log:               o.Log,
+		door:      door,
+		prefix:    strings.TrimSuffix(c.Path, "/"),
+		style:     graphql.Style(own.ErrorStyle),
+		keyShared: own.KeyShared,
+		dev:       o.Dev,
+		log:       o.Log,
 	}, nil
+}
+
+// permission is the attribute that lets an account use the API where the configuration asks for it.
+const permission = "can_use_graphql_services"
+
+func required(on bool) string {
+	if on {
+		return permission
+	}
+	return ""
 }
 
 // Service returns what the engine and the store are told of this mount.

@@ -114,6 +114,6 @@ func (a *api) refused(ctx context.Context, r *httpio.Request, err error) {
 	if token.CodeOf(err) == token.Unavailable {
 		level = slog.LevelError
 	}
-	a.log.LogAttrs(ctx, level, "token refused", slog.String("service", a.service.Name), slog.String("request_id", r.ID),
+	a.log.LogAttrs(ctx, level, "token refused", slog.String("request_id", r.ID),
 		slog.String("code", token.CodeOf(err).String()), slog.String("reason", err.Error()))
 }

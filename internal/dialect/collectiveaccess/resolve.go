@@ -69,7 +69,6 @@ func (a *api) login(ctx context.Context, parent any, args graphql.Args) (any, er
 	}, nil
 }
 
-// signIn makes a grant, and ends it at once when the account turns out to lack the permission.
 func (a *api) signIn(ctx context.Context, r *httpio.Request, name, password string) (token.Tokens, error) {
 	by := caller(r)
 	by.Actor = "account"
@@ -78,31 +77,7 @@ func (a *api) signIn(ctx context.Context, r *httpio.Request, name, password stri
 		return token.Tokens{}, err
 	}
 	by.Account = id
-	t, err := a.engine.Issue(ctx, by, token.IssueRequest{Service: a.service.Name, Kind: token.Session, Account: id, Label: "sign-in"})
-	if err != nil {
-		return token.Tokens{}, err
-	}
-	if denied := a.permitted(t.Subject); denied != nil {
-		if _, err := a.engine.Revoke(ctx, by, token.RevokeRequest{Grant: t.Grant.ID, Reason: "no " + permission}); err != nil {
-			return token.Tokens{}, err
-		}
-		return token.Tokens{}, denied
-	}
-	return t, nil
-}
-
-// permission is the attribute that lets an account use the API where the configuration asks for it.
-const permission = "can_use_graphql_services"
-
-func (a *api) permitted(sub token.Subject) error {
-	switch strings.ToLower(sub.Attrs[permission]) {
-	case "1", "true", "yes":
-		return nil
-	}
-	if !a.requirePermission {
-		return nil
-	}
-	return token.Refuse(token.Forbidden, "account %d lacks the attribute %s", sub.Account, permission)
+	return a.engine.Issue(ctx, by, token.IssueRequest{Service: a.service.Name, Kind: token.Session, Account: id, Label: "sign-in"})
 }
 
 // given is an argument's text, or the bearer token when the argument was not given; null is no token.
@@ -149,7 +124,7 @@ func (a *api) user(ctx context.Context, text string) (token.Claims, token.Subjec
 	if err != nil {
 		return token.Claims{}, token.Subject{}, err
 	}
-	return c, sub, a.permitted(sub)
+	return c, sub, a.service.Admit(sub)
 }
 
 // userInfo is an account as UserInfo. The last word of the display name is the last name, which is never empty.

@@ -116,7 +116,7 @@ func (d *Dialect) Companions(ctx context.Context, t token.Tokens) (map[string]st
 }
 
 // mintLegacy mints the legacy token beside t, later than any cut-off of its uid. The
-// zero Text is for who cannot have one.
+// zero Text is for who cannot have one, or not up to its cap.
 func (d *Dialect) mintLegacy(ctx context.Context, e Engine, who legacyToken, t token.Tokens) (secret.Text, error) {
 	if !who.usable() {
 		return secret.Text{}, nil
@@ -125,6 +125,11 @@ func (d *Dialect) mintLegacy(ctx context.Context, e Engine, who legacyToken, t t
 	if err != nil {
 		return secret.Text{}, err
 	}
-	who.ends = d.legacy.end(t.Issued, t.Cap, cut)
+	if cut.After(t.Asked) {
+		return secret.Text{}, token.Refuse(token.Unavailable, "the account's tokens were ended while this one was made")
+	}
+	if who.ends = d.legacy.end(t.Issued, t.Cap, cut); who.ends.IsZero() {
+		return secret.Text{}, nil
+	}
 	return d.legacy.mint(ctx, who)
 }

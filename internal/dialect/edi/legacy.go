@@ -75,15 +75,20 @@ func roundUp(t time.Time) time.Time {
 }
 
 // end is the end of a token minted at now: one lifetime, or limit if that comes first,
-// rounded up; but always past what a cut-off refuses. Zero times mean none.
+// rounded up; but always past what a cut-off refuses. It is zero where the limit comes
+// before that: then there can be no token. Zero arguments mean none.
 func (l *legacyTokens) end(now, limit, cut time.Time) time.Time {
 	end := now.Add(l.lifetime)
 	if !limit.IsZero() && limit.Before(end) {
 		end = limit
 	}
 	end = roundUp(end)
-	if l.cutOff(end, cut) {
-		return roundUp(cut.Add(l.lifetime)).Add(time.Minute)
+	if !l.cutOff(end, cut) {
+		return end
+	}
+	end = roundUp(cut.Add(l.lifetime)).Add(time.Minute)
+	if !limit.IsZero() && end.After(roundUp(limit)) {
+		return time.Time{}
 	}
 	return end
 }

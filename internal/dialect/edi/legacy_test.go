@@ -76,10 +76,13 @@ func TestLegacyEnd(t *testing.T) {
 		{"cut in the same minute", "03:04:05.000", "", "03:04:01.000", "11:06:00.000"},
 		{"cut in the same second", "03:04:00.000", "", "03:04:00.900", "11:06:00.000"},
 		{"cut in the minute before", "03:04:05.000", "", "03:03:59.000", "11:05:00.000"},
-		{"cut beats the limit", "03:04:05.000", "04:00:00.000", "03:03:00.000", "11:04:00.000"},
+		{"cut leaves nothing before the limit", "03:04:05.000", "04:00:00.000", "03:03:00.000", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			end := l.end(at(tc.now), at(tc.limit), at(tc.cut))
+			if tc.want == "" && end.IsZero() {
+				return
+			}
 			if got := end.Format("15:04:05.000"); got != tc.want {
 				t.Errorf("end %s, want %s", got, tc.want)
 			}

@@ -95,7 +95,15 @@ func (s *scanner) value(depth int) bool {
 }
 
 func (s *scanner) has(word string) bool {
-	return len(s.text)-s.pos >= len(word) && string(s.text[s.pos:s.pos+len(word)]) == word
+	if len(s.text)-s.pos < len(word) {
+		return false
+	}
+	for i, c := range word {
+		if s.text[s.pos+i] != c {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *scanner) object(depth int) bool {

@@ -218,15 +218,16 @@ func TestRevokedRow(t *testing.T) {
 	want(t, e.do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, msg("Token has expired"))
 }
 
-// TestUserGoneRow is row 36: an account that is away before the news of it is here.
-func TestUserGoneRow(t *testing.T) {
+// TestUserGone: the account is away before the news of it is here. The blocklist comes before the lookup, so it is row 34;
+// row 36 is in the table of codes.
+func TestUserGone(t *testing.T) {
 	e := newEnv(t, nil)
 	session := e.session(2)
 	v := token.RevokeVerb{By: token.Operator(), Now: e.now(), Account: 2, Status: "deleted"}
 	if _, err := e.store.Revoke(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
-	gone := msg("Error loading the user robot")
+	gone := msg("Token has been revoked")
 	want(t, e.do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, gone)
 	want(t, e.do("GET", "/api/users", "", bearerOf(session.Access.Reveal())), 401, gone)
 	want(t, e.do("POST", "/api/users/application-token", "", bearerOf(session.Refresh.Reveal())), 401, gone)

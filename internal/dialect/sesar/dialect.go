@@ -34,6 +34,7 @@ type Dialect struct {
 	path      string // prefix of the web services, without a slash at the end
 	jsonPath  string // prefix of the JSON API; "" when it is off
 	mintByGet bool
+	keyShared bool // verifiers elsewhere hold the key of access tokens, and could make one of anybody
 	log       *slog.Logger
 }
 
@@ -62,6 +63,7 @@ func New(c config.Service, log *slog.Logger) (*Dialect, error) {
 		path:      strings.TrimSuffix(c.Path, "/"),
 		jsonPath:  strings.TrimSuffix(c.Sesar.JSONPath, "/"),
 		mintByGet: c.Sesar.MintByGet,
+		keyShared: c.Sesar.AccessKeyFile != "",
 		log:       log,
 	}, nil
 }
@@ -139,7 +141,7 @@ func (a *api) refused(ctx context.Context, r *httpio.Request, t table, err error
 	if token.CodeOf(err) == token.Unavailable {
 		level = slog.LevelError
 	}
-	a.log.LogAttrs(ctx, level, "token refused", slog.String("service", a.service.Name), slog.String("request_id", r.ID),
+	a.log.LogAttrs(ctx, level, "token refused", slog.String("request_id", r.ID),
 		slog.String("code", token.CodeOf(err).String()), slog.String("reason", err.Error()))
 	return t.answer(err)
 }

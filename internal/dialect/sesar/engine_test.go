@@ -247,7 +247,7 @@ func TestNoSecretInLog(t *testing.T) {
 	if n := strings.Count(logged, "token refused"); n != 5 {
 		t.Errorf("%d refusals logged, want 5:\n%s", n, logged)
 	}
-	for _, want := range []string{"service=samples", `code=reused`, `code="wrong kind"`, "grant 1 generation 0"} {
+	for _, want := range []string{`code=reused`, `code="wrong kind"`, "grant 1 generation 0"} {
 		if !strings.Contains(logged, want) {
 			t.Errorf("the log has no %q:\n%s", want, logged)
 		}

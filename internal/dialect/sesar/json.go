@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"symbolon/internal/httpio"
@@ -48,6 +49,8 @@ func pairLabel(r *httpio.Request) (string, *httpio.Response) {
 		return "", refusal
 	case !utf8.ValidString(label):
 		return "", fieldError("name", "Not a valid string.")
+	case strings.ContainsFunc(label, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return "", fieldError("name", "Only printable characters are allowed.")
 	case utf8.RuneCountInString(label) > maxLabel:
 		return "", fieldError("name", fmt.Sprintf("Ensure this field has no more than %d characters.", maxLabel))
 	}
@@ -109,11 +112,15 @@ func (a *api) bearer(ctx context.Context, r *httpio.Request) (token.Subject, *ht
 }
 
 // blacklistAll ends every sign-in and pair that the bearer has in this service,
-// the one it came with among them. API keys stay: they belong to no service.
+// the one it came with among them. API keys stay: they belong to no service. Where
+// others hold the key of access tokens, one of these is no permission to end anything.
 func (a *api) blacklistAll(ctx context.Context, r *httpio.Request) httpio.Response {
 	sub, refusal := a.bearer(ctx, r)
 	if refusal != nil {
 		return *refusal
+	}
+	if a.keyShared {
+		return a.refused(ctx, r, bearerErrors, token.Refuse(token.Forbidden, "an access token whose key is held elsewhere ends nothing"))
 	}
 	by := caller(r)
 	by.Account = sub.Account
