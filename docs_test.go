@@ -17,15 +17,22 @@ var (
 	docLink   = regexp.MustCompile(`\]\(([^)#:\s]+)(#[^)]*)?\)`)
 )
 
-// Every deviation names a test that is there.
-func TestDeviationsNameTests(t *testing.T) {
-	text, err := os.ReadFile("docs/deviations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+// Every deviation and every line of the bar names a test that is there.
+func TestPapersNameTests(t *testing.T) {
 	have := tests(t)
-	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| where") {
+	for _, file := range []string{"docs/deviations.md", "docs/bar.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		namesTests(t, string(text), have)
+	}
+}
+
+func namesTests(t *testing.T, text string, have map[string]bool) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| where") || strings.HasPrefix(line, "| #") {
 			continue
 		}
 		found := namedTest.FindAllStringSubmatch(line, -1)

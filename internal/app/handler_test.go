@@ -308,3 +308,19 @@ func TestPanics(t *testing.T) {
 		t.Errorf("log: %s", log)
 	}
 }
+
+// A path that is not plain is sent to its plain form before any dialect sees it.
+func TestCleanedPaths(t *testing.T) {
+	e := newEnv(t, nil)
+	for path, want := range map[string]string{
+		"/auth//v1/ping":            "/auth/v1/ping",
+		"/webservices/../healthz":   "/healthz",
+		"/service//Auth":            "/service/Auth",
+		"/api/./users/../stations/": "/api/stations/",
+	} {
+		w := e.do("GET", path, "")
+		if w.Code != 307 && w.Code != 301 || w.Header().Get("Location") != want {
+			t.Errorf("%s: %d to %q, want %q", path, w.Code, w.Header().Get("Location"), want)
+		}
+	}
+}

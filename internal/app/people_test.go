@@ -165,6 +165,20 @@ func TestDeactivatedByAnAdmin(t *testing.T) {
 	wantCode(t, e.bearer("GET", "/api/stations", item2["accessToken"]), 200)
 }
 
+// TestWhatTheOperatorDisabled stays so: an admin of one service does not open it for all.
+func TestWhatTheOperatorDisabled(t *testing.T) {
+	e := newSignIn(t)
+	admin := first(e.pairOf("warehouse", e.boss()))
+	if _, err := e.app.Engine.EndAccount(t.Context(), token.Operator(), e.ada.ID, account.Disabled, "left"); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswer(t, e.do("POST", "/api/users/"+e.ada.Subjects["warehouse"], `{"status":1}`,
+		"Content-Type", "application/json", "Authorization", "Bearer "+admin), 409,
+		`{"msg":"the operator deactivated this user: ask the operator"}`+"\n")
+	w, _ := e.itemLogin("ada", adaPassword)
+	wantAnswer(t, w, 404, badLogin)
+}
+
 // TestNoApplicationAnyMore: the type decides at once, in both directions.
 func TestNoApplicationAnyMore(t *testing.T) {
 	e := newSignIn(t)

@@ -157,6 +157,19 @@ func TestRevokeAll(t *testing.T) {
 	}
 }
 
+// TestRevokeAllUnderASharedKey: whoever verifies our tokens elsewhere with the same secret could make one of anybody,
+// so an access token is no permission to end anything.
+func TestRevokeAllUnderASharedKey(t *testing.T) {
+	e := newEnv(t, func(c *config.Service) { c.Sesar.AccessKeyFile = "held-elsewhere.pem" })
+	p := e.pair()
+	want(t, e.do("DELETE", "/api/auth/token/blacklist-all/", "", bearer(p.Access.Reveal())), 403,
+		`{"detail":"You do not have permission to perform this action."}`)
+	if !e.valid(p.Access.Reveal()) {
+		t.Error("the pair ended")
+	}
+	want(t, e.do("POST", "/api/auth/token/blacklist/", `{"refresh":"`+p.Refresh.Reveal()+`"}`, asJSON), 200, `{}`)
+}
+
 // TestParallelRefresh: of many at once one wins, and nothing forks.
 func TestParallelRefresh(t *testing.T) {
 	e := newEnv(t, nil)
