@@ -95,10 +95,12 @@ type restoredCommand struct{}
 // hears of the new epoch.
 func (restoredCommand) Run(ctx context.Context, t *terminal, all *commands) error {
 	return all.with(ctx, t, app.Options{Alone: true}, func(a *app.App) error {
-		at, err := a.Store.NewEpoch(ctx, token.Operator(), time.Now())
+		now := time.Now()
+		at, err := a.Store.NewEpoch(ctx, token.Operator(), now)
 		if err != nil {
 			return err
 		}
+		time.Sleep(now.Truncate(time.Second).Add(time.Second).Sub(now)) // what is made after this command counts
 		if all.JSON {
 			return t.printJSON(map[string]any{"epoch": at.Epoch})
 		}

@@ -87,11 +87,10 @@ func (e *ended) cutoff(service, name string) time.Time {
 	return e.marks.Load().cutoffs[[2]string{service, name}].at
 }
 
-// beforeEpoch reports whether the service refuses tokens born then. Births are
-// known to the second.
+// beforeEpoch reports whether the service refuses tokens born then.
 func (e *ended) beforeEpoch(service string, born time.Time) bool {
 	nb := e.marks.Load().notBefore
-	return born.Before(nb[""].Truncate(time.Second)) || born.Before(nb[service].Truncate(time.Second))
+	return born.Before(nb[""]) || born.Before(nb[service])
 }
 
 // apply takes in entries of the feed; taking one in twice is harmless.

@@ -14,7 +14,8 @@ import (
 const epochJump = 1 << 32
 
 // NewEpoch begins another history after a restore: numbers given out since the backup are never given again, and every
-// token issued before now is refused. It returns the feed's new position.
+// token issued before the next full second is refused, since tokens know their birth to the second: whoever calls waits
+// for it. It returns the feed's new position.
 func (s *Store) NewEpoch(ctx context.Context, by token.Caller, now time.Time) (token.Position, error) {
 	var p token.Position
 	err := s.write(ctx, "beginning epoch", by, now, func(v *verb) (err error) {
@@ -27,7 +28,7 @@ func (s *Store) NewEpoch(ctx context.Context, by token.Caller, now time.Time) (t
 		if err := v.store.db.JumpGrants(v, epochJump); err != nil {
 			return fmt.Errorf("jumping grant numbers: %w", err)
 		}
-		if err := v.setNotBefore("", v.now); err != nil {
+		if err := v.setNotBefore("", v.now.Truncate(time.Second).Add(time.Second)); err != nil {
 			return err
 		}
 		if err := v.note(audit.EpochBegun, audit.Event{Detail: fmt.Sprintf("epoch %d", p.Epoch+1)}); err != nil {

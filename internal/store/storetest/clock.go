@@ -118,7 +118,7 @@ func epochJumps(k *kit) {
 	entries, now, err := k.Since(ctx, old.Seq, 0)
 	k.must(err)
 	equal(k, "position", at, now)
-	want := token.Entry{Seq: at.Seq, Kind: token.EntryNotBefore, At: k.now()}
+	want := token.Entry{Seq: at.Seq, Kind: token.EntryNotBefore, At: nextSecond(k.now())}
 	if len(entries) != 1 || entries[0] != want {
 		k.Errorf("entries are %+v, want %+v", entries, want)
 	}
@@ -134,10 +134,12 @@ func epochJumps(k *kit) {
 	}
 }
 
+func nextSecond(t time.Time) time.Time { return t.Truncate(time.Second).Add(time.Second) }
+
 func epochMovesOnlyForward(k *kit) {
 	_, err := k.NewEpoch(ctx, operator, k.now()) // before there is any grant
 	k.must(err)
-	high := k.now()
+	high := nextSecond(k.now())
 	k.pass(-time.Hour)
 	at, err := k.NewEpoch(ctx, operator, k.now())
 	k.must(err)
