@@ -54,7 +54,7 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (Tokens
 	}
 	e.apply(Ended{Grants: issued.Ended})
 	t, err := e.mintPair(svc, Mint{Grant: issued.Grant, Subject: issued.Subject, Cap: issued.Grant.Cap}, now)
-	t.Ended = issued.Ended
+	t.Asked, t.Ended = now, issued.Ended
 	return t, err
 }
 
