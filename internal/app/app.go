@@ -17,6 +17,7 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/config"
 	"symbolon/internal/keyring"
+	"symbolon/internal/signin/ldap"
 	"symbolon/internal/store/sqlite"
 	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
@@ -45,6 +46,7 @@ type App struct {
 	Keys     *keyring.Keys // nil unless asked for
 
 	db     *sqlite.DB
+	ldap   *ldap.Directory // nil unless configured
 	mounts []mount
 	now    func() time.Time
 	log    *slog.Logger
