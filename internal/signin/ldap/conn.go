@@ -21,16 +21,21 @@ const (
 // no setting for one connection, and nothing else here reads BER.
 func init() { ber.MaxPacketLengthBytes = maxMessage }
 
-// unreachableError is a failure to connect, or to make the connection safe.
-type unreachableError struct{ error }
-
-func (e unreachableError) Unwrap() error { return e.error }
-
-// unreachable reports whether another server may know more.
+// unreachable reports whether another server may know more: this one has given no
+// result. The library has numbers from 200 on for what went wrong here.
 func unreachable(err error) bool {
-	var failed unreachableError
-	return errors.As(err, &failed) || goldap.IsErrorWithCode(err, goldap.ErrorNetwork)
+	var result *goldap.Error
+	switch {
+	case errors.Is(err, ErrBadCredentials):
+		return false
+	case errors.Is(err, errUnsafe):
+		return true
+	}
+	return !errors.As(err, &result) || result.ResultCode >= goldap.ErrorNetwork
 }
+
+// errUnsafe marks a connection that could not be encrypted.
+var errUnsafe = errors.New("no safe connection")
 
 // conn is one connection; closing it frees everything that waits for it.
 type conn struct {
@@ -48,14 +53,14 @@ func dial(ctx context.Context, s server) (conn, error) {
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(ctx, "tcp", s.address)
 	if err != nil {
-		return conn{}, unreachableError{fmt.Errorf("connecting: %w", err)}
+		return conn{}, fmt.Errorf("connecting: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	made, err := speak(ctx, s, &bounded{raw, maxBytes})
 	if err != nil {
 		stop()
 		raw.Close()
-		return conn{}, unreachableError{err}
+		return conn{}, err
 	}
 	return conn{made, stop}, nil
 }
@@ -73,7 +78,7 @@ func speak(ctx context.Context, s server, raw net.Conn) (*goldap.Conn, error) {
 	if s.start {
 		if err := c.StartTLS(s.tls); err != nil {
 			c.Close()
-			return nil, fmt.Errorf("starting TLS: %w", err)
+			return nil, fmt.Errorf("%w: starting TLS: %w", errUnsafe, err)
 		}
 	}
 	return c, nil
