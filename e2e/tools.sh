@@ -2,7 +2,8 @@
 # Makes sure that the programs which the tests run are there: command=package.
 set -eu
 
-need="openssl=openssl curl=curl sqlite3=sqlite3"
+PATH="$PATH:/usr/sbin" # where slapd is
+need="openssl=openssl curl=curl sqlite3=sqlite3 slapd=slapd"
 
 missing=""
 for pair in $need; do
