@@ -213,6 +213,7 @@ func TestOutsideParallelGuessesAreCounted(t *testing.T) {
 		wg.Go(func() {
 			_, err := b.SignInOutside(t.Context(), operator, "ldap", "ada", func(context.Context) (Outside, error) {
 				asked.Add(1)
+				time.Sleep(time.Millisecond) // as a directory takes, so that the others come meanwhile
 				return Outside{}, ErrBadCredentials
 			})
 			if errors.Is(err, ErrTooMany) {

@@ -125,6 +125,20 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A name never reaches beyond its place in the DN.
+func TestNameStaysInItsPlace(t *testing.T) {
+	for _, name := range []string{"maria,ou=twins", "maria+cn=x", "#0405", `a\2cb`, `"a"`, "a;b", "a=b", "<a>", "NAME", "a b"} {
+		server := signintest.NewDirectory(t)
+		if _, err := open(t, conf(byDN, server.URL)).SignIn(t.Context(), name, right); !errors.Is(err, ErrBadCredentials) {
+			t.Errorf("%q: got %v, want %v", name, err, ErrBadCredentials)
+		}
+		bound := server.Binds()[0]
+		if got, ok := NameOf(bound); !ok || got != name || !strings.HasSuffix(bound, ","+base) {
+			t.Errorf("%q was bound as %s", name, bound)
+		}
+	}
+}
+
 func TestAnswersThatAreNoPerson(t *testing.T) {
 	twin := maria()
 	twin.DN = "uid=maria,ou=twins," + base
