@@ -209,10 +209,35 @@ func certificates(t *testing.T, dir string) {
 	run("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san", "-out", "server.pem")
 }
 
-// signal stops the server, or lets it go on.
+// stop halts every thread of the server, which is not at once, as a hanging machine does.
+func (s *slapd) stop(t *testing.T) {
+	t.Helper()
+	s.signal(t, syscall.SIGSTOP)
+	for end := time.Now().Add(patience); !s.halted(t); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("slapd goes on after SIGSTOP")
+		}
+	}
+}
+
+func (s *slapd) halted(t *testing.T) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
+	if err != nil || threads == nil {
+		t.Fatalf("reading the threads of slapd: %v", err)
+	}
+	for _, file := range threads {
+		stat, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(stat), ") T ") {
+			return false
+		}
+	}
+	return true
+}
+
 func (s *slapd) signal(t *testing.T, sig syscall.Signal) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(sig); err != nil {
-		t.Fatal(fmt.Errorf("signalling slapd: %w", err))
+		t.Fatalf("signalling slapd: %v", err)
 	}
 }
