@@ -2,7 +2,8 @@
 # Makes sure that what the tests run is there: command=package.
 set -eu
 
-need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3"
+PATH="$PATH:/usr/sbin" # where slapd is
+need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd"
 
 missing=""
 for pair in $need; do

@@ -15,6 +15,7 @@ type Directory struct {
 	store  Store
 	hasher *Hasher
 	now    func() time.Time
+	turns  turns
 }
 
 // NewDirectory returns a Directory; all three arguments are needed.

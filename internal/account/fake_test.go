@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -53,10 +54,16 @@ func (s *fakeStore) call(name string, verb ...any) error {
 func (s *fakeStore) AddAccount(_ context.Context, v AddVerb) (Account, error) {
 	err := s.call("AddAccount", v)
 	defer s.mu.Unlock()
+	for _, a := range s.accounts {
+		if slices.ContainsFunc(a.Identities, func(i Identity) bool { return slices.Contains(v.Identities, i) }) {
+			return Account{}, &Error{Kind: Conflict, Text: "the identity was used before"}
+		}
+	}
 	if _, ok := s.accounts[Key(v.Name)]; ok {
 		return Account{}, &Error{Kind: Conflict, Text: "the name " + v.Name + " was used before; choose another"}
 	}
-	a := Account{ID: int64(len(s.accounts) + 1), Name: v.Name, Type: v.Type, Status: Active}
+	a := Account{ID: int64(len(s.accounts) + 1), Name: v.Name, Type: v.Type, Status: Active,
+		Display: v.Display, Email: v.Email, Groups: v.Groups, Identities: v.Identities}
 	s.accounts[Key(v.Name)], s.hashes[Key(v.Name)] = a, v.PasswordHash
 	return a, err
 }
@@ -80,6 +87,22 @@ func (s *fakeStore) Account(_ context.Context, name string) (Account, error) {
 	err := s.call("Account", name)
 	defer s.mu.Unlock()
 	return s.accounts[Key(name)], err
+}
+
+func (s *fakeStore) ByIdentity(_ context.Context, provider, subject string) (Account, error) {
+	err := s.call("ByIdentity")
+	defer s.mu.Unlock()
+	if err != nil {
+		return Account{}, err
+	}
+	for _, a := range s.accounts {
+		for _, i := range a.Identities {
+			if i.Provider == provider && i.Subject == subject {
+				return a, nil
+			}
+		}
+	}
+	return Account{}, ErrNotFound
 }
 
 func (s *fakeStore) Accounts(_ context.Context, f Filter) ([]Account, error) {

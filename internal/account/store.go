@@ -34,6 +34,9 @@ type Accounts interface {
 	// Account returns an active or disabled account by its sign-in name;
 	// NotFound for others.
 	Account(ctx context.Context, name string) (Account, error)
+	// ByIdentity returns the account, whatever its status, that has or had an
+	// identity; NotFound if none ever did.
+	ByIdentity(ctx context.Context, provider, subject string) (Account, error)
 	// Accounts returns the accounts a filter matches, by name.
 	Accounts(context.Context, Filter) ([]Account, error)
 }

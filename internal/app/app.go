@@ -18,6 +18,7 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/config"
 	"symbolon/internal/keyring"
+	"symbolon/internal/signin/ldap"
 	"symbolon/internal/store/sqlite"
 	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
@@ -50,6 +51,7 @@ type App struct {
 	certificates sync.Map // :: legacy RSA key → its certificate
 
 	db     *sqlite.DB
+	ldap   *ldap.Directory // nil unless configured
 	mounts []mount
 	now    func() time.Time
 	log    *slog.Logger

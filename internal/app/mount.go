@@ -14,6 +14,7 @@ import (
 	"symbolon/internal/dialect/sesar"
 	"symbolon/internal/httpio"
 	"symbolon/internal/keyring"
+	"symbolon/internal/signin/ldap"
 	"symbolon/internal/token"
 )
 
@@ -44,6 +45,13 @@ func newMount(c config.Service, d dialect, routes func(*token.Engine) []httpio.R
 // mountAll makes the dialects. They reach the accounts and keys of a only when
 // they answer, so these may be opened later.
 func (a *App) mountAll() ([]mount, error) {
+	if len(a.Config.LDAP.Servers) > 0 {
+		directory, err := ldap.New(a.Config.LDAP)
+		if err != nil {
+			return nil, fmt.Errorf("setting up sign-in by LDAP: %w", err)
+		}
+		a.ldap = directory
+	}
 	var all []mount
 	for _, s := range a.Config.Services {
 		m, err := a.mountOne(s, a.log.With("service", s.Name))
@@ -65,7 +73,11 @@ func (a *App) mountOne(s config.Service, log *slog.Logger) (mount, error) {
 		}
 		return newMount(s, d, func(e *token.Engine) []httpio.Route { return d.Routes(e) }, s.Path, s.Sesar.JSONPath), nil
 	case "edi":
-		d, err := edi.New(s, edi.Options{Dev: dev, Legacy: a.legacyKey(s.Name), Log: log})
+		o := edi.Options{Dev: dev, Legacy: a.legacyKey(s.Name), Log: log}
+		if a.ldap != nil {
+			o.SignIn = door{a}.SignInDN
+		}
+		d, err := edi.New(s, o)
 		if err != nil {
 			return mount{}, err
 		}

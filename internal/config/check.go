@@ -48,6 +48,9 @@ func (c *Config) Warnings() []string {
 	}
 	for _, s := range c.Services {
 		all = append(all, s.warnings()...)
+		if len(c.LDAP.Servers) > 0 && s.EDI != nil && s.EDI.IDPUid == c.LDAP.UserDN {
+			all = append(all, "idp_uid of service "+s.Name+" is ldap's user_dn: an account made here would pass there for the person of that name in the directory; set another idp_uid, such as uid=NAME,o=HERE")
+		}
 	}
 	return all
 }
@@ -104,6 +107,7 @@ func (c *Config) check(r *report) {
 			r.add(element("trusted_proxies", i), "trusted_proxies: %q is neither an address nor a network; write it like 10.0.0.7 or 10.0.0.0/8", p)
 		}
 	}
+	c.checkLDAP(r)
 	c.checkServices(r)
 }
 
@@ -171,12 +175,13 @@ func (c *Config) checkBaseURL(r *report) {
 type keyFile struct {
 	path  string // key path
 	file  *string
-	owner int // index of the service, -1 for none
+	owner int // index of the service, below 0 for what belongs to none
 }
 
 // keyFiles returns every value whose key ends in _file, set or not.
 func (c *Config) keyFiles() []keyFile {
-	all := []keyFile{{"master_key_file", &c.MasterKeyFile, -1}}
+	all := []keyFile{{"master_key_file", &c.MasterKeyFile, -1},
+		{"ldap.ca_file", &c.LDAP.CAFile, -2}, {"ldap.bind_password_file", &c.LDAP.BindPasswordFile, -3}}
 	for i := range c.Services {
 		s, path := &c.Services[i], element("services", i)
 		if s.Sesar != nil {

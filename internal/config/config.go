@@ -38,6 +38,8 @@ type Config struct {
 	// Development: adds resources for trying things out and allows a loopback
 	// address only. Leave it false for anything real.
 	Dev bool `yaml:"dev"`
+	// Sign-in by LDAP, which the dialect edi has.
+	LDAP LDAP `yaml:"ldap"`
 	// The services, each one mount of a dialect.
 	Services []Service `yaml:"services"`
 
@@ -47,6 +49,43 @@ type Config struct {
 	MasterKey secret.Text `yaml:"-"`
 
 	places map[string]place // :: key path → where its value was given
+}
+
+// LDAP says how a directory is asked whether a password is right. The zero value
+// asks none.
+type LDAP struct {
+	// Servers, as ldaps://HOST, or ldap://HOST for StartTLS, with :PORT where it is
+	// not the usual one. When one cannot be reached the next is asked. Empty means no
+	// sign-in by LDAP.
+	Servers []string `yaml:"servers"`
+	// PEM certificates of the authorities that vouch for the servers. Empty means
+	// those of the system.
+	CAFile string `yaml:"ca_file"`
+	// Speak to ldap:// without TLS. Only for servers on a loopback address.
+	Plain bool `yaml:"plain"`
+	// Longest time that one server may take for one sign-in.
+	Timeout Duration `yaml:"timeout"`
+	// DN of a person, NAME standing for the name, such as
+	// uid=NAME,o=EDI,dc=edirepository,dc=org. Empty means to search for it below base.
+	UserDN string `yaml:"user_dn"`
+	// Where to search for people. Leave it empty with user_dn.
+	Base string `yaml:"base"`
+	// DN that may search. Empty means to search without signing in.
+	BindDN string `yaml:"bind_dn"`
+	// File with the password of bind_dn.
+	BindPasswordFile string `yaml:"bind_password_file"`
+	// Filter that exactly one entry must match, NAME standing for the name.
+	Filter string `yaml:"filter"`
+	// Which groups here people are put into, and taken out of, when they sign in.
+	Groups LDAPGroups `yaml:"groups"`
+}
+
+// LDAPGroups says which groups of a directory are groups here.
+type LDAPGroups struct {
+	// Attribute of a person that lists the DNs of groups.
+	Attribute string `yaml:"attribute"`
+	// The groups, as "DN": name of the group here. Others are not looked at.
+	Map map[string]string `yaml:"map"`
 }
 
 // Service is one mount of a dialect. NewService gives it its defaults.

@@ -147,6 +147,12 @@ func (d *decoder) value(n *yaml.Node, field reflect.Value, path string) {
 		d.texts(n, p, path)
 	case *Allow:
 		d.mapping(n, path, fields(p), d.suggest(fields(p)))
+	case *LDAP:
+		d.mapping(n, path, fields(p), d.suggest(fields(p)))
+	case *LDAPGroups:
+		d.mapping(n, path, fields(p), d.suggest(fields(p)))
+	case *map[string]string:
+		d.pairs(n, p, path)
 	case *[]Service:
 		d.services(n, p, path)
 	default:
@@ -217,6 +223,27 @@ func (d *decoder) texts(n *yaml.Node, p *[]string, path string) {
 		var s string
 		d.value(child, reflect.ValueOf(&s).Elem(), element(path, i))
 		*p = append(*p, s)
+	}
+}
+
+// pairs reads a mapping whose keys the reader of the file chooses.
+func (d *decoder) pairs(n *yaml.Node, p *map[string]string, path string) {
+	if n.Kind != yaml.MappingNode {
+		d.add(path, "%s must be pairs, such as {first: second}", nameOf(path))
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		var key, value string
+		at := element(path, i/2)
+		d.value(n.Content[i], reflect.ValueOf(&key).Elem(), at)
+		d.value(n.Content[i+1], reflect.ValueOf(&value).Elem(), at)
+		if _, again := (*p)[key]; again {
+			d.addAt(d.file, n.Content[i].Line, at, "%s has %q twice; remove one of the two", nameOf(path), key)
+		}
+		if *p == nil {
+			*p = map[string]string{}
+		}
+		(*p)[key] = value
 	}
 }
 

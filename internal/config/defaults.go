@@ -18,6 +18,8 @@ func newConfig() *Config {
 		LogFormat:       "text",
 		LogLevel:        "info",
 		AuditKeep:       400 * Day,
+		LDAP: LDAP{Timeout: Duration(5 * time.Second), Filter: "(&(objectClass=person)(uid=NAME))",
+			Groups: LDAPGroups{Attribute: "memberOf"}},
 	}
 }
 

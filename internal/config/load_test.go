@@ -50,6 +50,7 @@ func TestLoadGivesDefaults(t *testing.T) {
 		Listen: "127.0.0.1:8080", Data: dir + "/data", Store: "sqlite:" + dir + "/data/symbolon.db",
 		BaseURL: "http://127.0.0.1:8080", RevocationBound: Duration(30 * time.Second),
 		LogFormat: "text", LogLevel: "info", AuditKeep: 400 * Day,
+		LDAP: LDAP{Timeout: Duration(5 * time.Second), Filter: "(&(objectClass=person)(uid=NAME))", Groups: LDAPGroups{Attribute: "memberOf"}},
 		Services: []Service{{
 			Name: "samples", Dialect: "sesar", Path: "/webservices", Issuer: "http://127.0.0.1:8080", Audience: "samples",
 			AccessLifetime: Day, RefreshLifetime: 30 * Day, Replay: "refuse", ReplayWindow: Duration(time.Minute),

@@ -8,8 +8,10 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -120,7 +122,9 @@ func (w *writer) value(v reflect.Value, key, indent string) {
 			all[i] = quoted(s)
 		}
 		fmt.Fprintf(w, "%s%s: [%s]\n", indent, key, strings.Join(all, ", "))
-	case Allow:
+	case map[string]string:
+		w.pairs(v, key, indent)
+	case Allow, LDAP, LDAPGroups:
 		fmt.Fprintf(w, "%s%s:\n", indent, key)
 		w.fields(reflect.ValueOf(v), indent+"  ", nil)
 	case []Service:
@@ -131,6 +135,14 @@ func (w *writer) value(v reflect.Value, key, indent string) {
 	default: // Duration, bool, int
 		fmt.Fprintf(w, "%s%s: %v\n", indent, key, v)
 	}
+}
+
+func (w *writer) pairs(m map[string]string, key, indent string) {
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, quoted(k)+": "+quoted(m[k]))
+	}
+	fmt.Fprintf(w, "%s%s: {%s}\n", indent, key, strings.Join(all, ", "))
 }
 
 // service writes one entry of the list, its hyphen before the first key, name.

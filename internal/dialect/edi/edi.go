@@ -1,7 +1,7 @@
 // Package edi speaks the token API of the EDI/PASTA authentication server: the
 // edi-token (an ES256 JWT with the old server's claims in its order), the legacy
-// pasta-token that rides beside it, the exchange of an API key, and the call by
-// which a trusted service gets a token for any profile.
+// pasta-token that rides beside it, the exchange of an API key, the call by
+// which a trusted service gets a token for any profile, and the sign-in of programs.
 //
 // It only translates. Who may do what, lifetimes, revocation and audit are the
 // engine's; what this package decides itself is how the two tokens of a pair
@@ -23,11 +23,13 @@ import (
 	"symbolon/internal/token"
 )
 
-// Options are what a Dialect needs beside its configuration; all but Dev are required.
+// Options are what a Dialect needs beside its configuration; all but Dev and SignIn are required.
 type Options struct {
 	Dev bool // adds GET v1/whoami
 	// Legacy returns the RSA key of the legacy tokens, waiting while it is being made.
 	Legacy func(context.Context) (*rsa.PrivateKey, error)
+	// SignIn is asked by GET login/pasta; without it there is no such path.
+	SignIn SignIn
 	Log    *slog.Logger
 }
 
@@ -38,6 +40,7 @@ type Dialect struct {
 	legacy  *legacyTokens
 	prefix  string
 	dev     bool
+	signIn  SignIn
 	log     *slog.Logger
 }
 
@@ -53,6 +56,7 @@ func New(c config.Service, o Options) (*Dialect, error) {
 		legacy: newLegacyTokens(o.Legacy, time.Duration(c.EDI.LegacyLifetime)),
 		prefix: strings.TrimSuffix(c.Path, "/"),
 		dev:    o.Dev,
+		signIn: o.SignIn,
 		log:    o.Log,
 	}
 	key, err := serviceKey(c.EDI.TokenKeyFile)

@@ -123,6 +123,7 @@ const (
 	getTokenByKey = "getTokenByKey"
 	getToken      = "getToken"
 	whoAmI        = "whoami"
+	loginPasta    = "login/pasta"
 )
 
 // Whole messages.
@@ -137,7 +138,8 @@ const (
 	unavailableMsg = "Service unavailable: please try again later"
 )
 
-// refusal is one status and message. For refreshToken the reason follows the message.
+// refusal is one status and message. For refreshToken the reason follows the
+// message, for loginPasta who asked.
 type refusal struct {
 	status int
 	msg    string
@@ -152,11 +154,12 @@ var refusals = map[string]map[token.Code]refusal{ // :: call → code → refusa
 		0:              {http.StatusForbidden, wrongTokenKey},
 		token.NotFound: {http.StatusNotFound, noSuchProfile},
 	},
-	whoAmI: {0: {http.StatusUnauthorized, unauthorized}},
+	whoAmI:     {0: {http.StatusUnauthorized, unauthorized}},
+	loginPasta: {0: {http.StatusUnauthorized, badLogin}},
 }
 
 // refusalOf returns the status and whole message for an engine error of a call; text is
-// the token that was refused, where the call has one.
+// the token that was refused, or the user, where the call has one.
 func refusalOf(call string, err error, text string) refusal {
 	code := token.CodeOf(err)
 	switch code {
@@ -169,8 +172,11 @@ func refusalOf(call string, err error, text string) refusal {
 	if !ok {
 		r = refusals[call][0]
 	}
-	if call == refreshToken {
+	switch call {
+	case refreshToken:
 		r.msg += string(reasonOf(err, text))
+	case loginPasta:
+		r.msg += text
 	}
 	return r
 }

@@ -28,23 +28,33 @@ const (
 	refreshed    = "PASTA and EDI tokens refreshed successfully"
 )
 
-// refused answers for an engine error and logs its reason; text is the token it is about.
-func (h *handlers) refused(ctx context.Context, r *httpio.Request, call string, err error, text string, fields ...httpio.Field) httpio.Response {
+// judge finds the answer to an engine error and logs its reason; text is what it is about.
+func (h *handlers) judge(ctx context.Context, r *httpio.Request, call string, err error, text string) refusal {
 	code := token.CodeOf(err)
 	level := slog.LevelInfo
 	if code == token.Unavailable {
 		level = slog.LevelError
 	}
 	h.log.Log(ctx, level, "refused", "call", call, "code", code.String(), "reason", err.Error(), "request_id", r.ID)
-	refusal := refusalOf(call, err, text)
+	return refusalOf(call, err, text)
+}
+
+// refused answers for an engine error; text is the token it is about.
+func (h *handlers) refused(ctx context.Context, r *httpio.Request, call string, err error, text string, fields ...httpio.Field) httpio.Response {
+	refusal := h.judge(ctx, r, call, err, text)
 	if refusal.status >= http.StatusInternalServerError {
 		fields = nil
 	}
 	resp := answer(r, call, refusal.status, refusal.msg, fields...)
-	if code == token.Unavailable || code == token.TooMany {
+	again(resp, err)
+	return resp
+}
+
+// again says when to ask again, where asking again can help.
+func again(resp httpio.Response, err error) {
+	if code := token.CodeOf(err); code == token.Unavailable || code == token.TooMany {
 		resp.Header.Set("Retry-After", retryAfter(err))
 	}
-	return resp
 }
 
 // refresh is POST v1/token/refresh: the edi-token is judged first and alone decides

@@ -28,6 +28,7 @@ type Tokens interface {
 	Refresh(ctx context.Context, by token.Caller, req token.RefreshRequest) (token.Tokens, error)
 	Exchange(ctx context.Context, service string, key secret.Text) (token.Tokens, error)
 	ExchangeFor(ctx context.Context, by token.Caller, service string, key secret.Text, subject string) (token.Tokens, error)
+	Issue(ctx context.Context, by token.Caller, req token.IssueRequest) (token.Tokens, error)
 }
 
 var _ Engine = (*token.Engine)(nil)
@@ -37,19 +38,24 @@ var _ Engine = (*token.Engine)(nil)
 func (d *Dialect) Routes(e Engine) []httpio.Route {
 	h := &handlers{Dialect: d, engine: e}
 	routes := []httpio.Route{
-		d.route("token/refresh", http.MethodPost, h.refresh),
-		d.route("token/{edi_id}", http.MethodPost, h.mintFor),
-		d.route("key", http.MethodPost, h.exchange),
-		d.route("ping", http.MethodGet, ping),
+		d.route("v1/token/refresh", http.MethodPost, h.refresh),
+		d.route("v1/token/{edi_id}", http.MethodPost, h.mintFor),
+		d.route("v1/key", http.MethodPost, h.exchange),
+		d.route("v1/ping", http.MethodGet, ping),
 	}
 	if d.dev {
-		routes = append(routes, d.route(whoAmI, http.MethodGet, h.whoami))
+		routes = append(routes, d.route("v1/"+whoAmI, http.MethodGet, h.whoami))
+	}
+	if d.signIn != nil {
+		routes = append(routes, d.route(loginPath, http.MethodGet, h.login))
 	}
 	return routes
 }
 
+const loginPath = "login/pasta"
+
 func (d *Dialect) route(path, method string, h httpio.Handler) httpio.Route {
-	return httpio.Route{Pattern: d.prefix + "/v1/" + path, Handle: func(ctx context.Context, r *httpio.Request) httpio.Response {
+	return httpio.Route{Pattern: d.prefix + "/" + path, Handle: func(ctx context.Context, r *httpio.Request) httpio.Response {
 		if r.Method != method {
 			resp := detail(http.StatusMethodNotAllowed)
 			resp.Header.Set("Allow", method)
@@ -72,6 +78,9 @@ func (d *Dialect) NotFound(r *httpio.Request) httpio.Response {
 
 // has reports whether a path is one of Routes.
 func (d *Dialect) has(path string) bool {
+	if d.signIn != nil && path == d.prefix+"/"+loginPath {
+		return true
+	}
 	rest, ok := strings.CutPrefix(path, d.prefix+"/v1/")
 	if !ok {
 		return false

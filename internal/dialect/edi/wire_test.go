@@ -137,7 +137,7 @@ func TestLegacyKeyFails(t *testing.T) {
 func TestErrors(t *testing.T) {
 	var b strings.Builder
 	d := newDialect(t, nil, Options{})
-	for _, call := range []string{refreshToken, getTokenByKey, getToken, whoAmI} {
+	for _, call := range []string{refreshToken, getTokenByKey, getToken, whoAmI, loginPasta} {
 		for _, code := range token.Codes() {
 			r := refusalOf(call, token.Refuse(code, "for the log only"), "")
 			fmt.Fprintf(&b, "%s, %s: %d %s\n", call, code, r.status, r.msg)

@@ -83,6 +83,22 @@ func (s *Store) Account(ctx context.Context, name string) (a account.Account, er
 	return a, err
 }
 
+// ByIdentity returns the account that has or had an identity.
+func (s *Store) ByIdentity(ctx context.Context, provider, subject string) (a account.Account, err error) {
+	err = s.read(ctx, "reading account", func(tx Tx) error {
+		id, err := value[int64](tx.QueryRow(`SELECT account_id FROM identities WHERE provider = $1 AND subject = $2`, provider, subject))
+		if errors.Is(err, sql.ErrNoRows) {
+			return refuse(account.NotFound, "no account has the %s identity %q", provider, subject)
+		}
+		if err != nil {
+			return err
+		}
+		a, err = readAccount(tx, id)
+		return err
+	})
+	return a, err
+}
+
 // Accounts returns the accounts a filter matches, by name; deleted ones only where the filter asks for them.
 func (s *Store) Accounts(ctx context.Context, f account.Filter) (all []account.Account, err error) {
 	var w where

@@ -14,6 +14,7 @@ import (
 
 var accountTests = map[string]func(*kit){
 	"AccountReadsBack":  accountReadsBack,
+	"AccountByIdentity": accountByIdentity,
 	"AccountConflicts":  accountConflicts,
 	"AccountFilter":     accountFilter,
 	"AccountChanges":    accountChanges,
@@ -75,6 +76,25 @@ func accountReadsBack(k *kit) {
 		k.Errorf("subject is %+v", sub)
 	}
 	equal(k, "audit lines", k.lines(audit.AccountAdded, 0), 1)
+}
+
+func accountByIdentity(k *kit) {
+	k.person("eve")
+	made, err := k.AddAccount(ctx, account.AddVerb{By: by, Now: k.now(), Name: "ada", Type: account.Person, Identities: []account.Identity{orcid}})
+	k.must(err)
+	for _, status := range []string{account.Active, account.Disabled, account.Deleted} {
+		if status != account.Active {
+			k.revoke(token.RevokeVerb{Account: made.ID, Status: status})
+		}
+		found, err := k.ByIdentity(ctx, orcid.Provider, orcid.Subject)
+		k.must(err)
+		equal(k, "number", found.ID, made.ID)
+		equal(k, "status", found.Status, status)
+	}
+	for _, other := range [][2]string{{"ldap", orcid.Subject}, {orcid.Provider, "0000-0002-1825-009X"}, {orcid.Provider, ""}, {"password", "ADA"}} {
+		_, err := k.ByIdentity(ctx, other[0], other[1])
+		k.accountRefused(err, account.ErrNotFound)
+	}
 }
 
 func accountConflicts(k *kit) {
