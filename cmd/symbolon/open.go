@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -14,20 +15,21 @@ import (
 	"symbolon/internal/config"
 )
 
-// load reads the configuration that flags, variables and files give.
-func (c *commands) load(t *terminal) (*config.Config, error) {
-	flags := map[string]string{}
-	if c.Data != "" {
-		flags["data"] = c.Data
-	}
-	if c.Store != "" {
-		flags["store"] = c.Store
-	}
-	return c.loadWith(t, flags)
+// flags are those that overrule the configuration, with listen from who has it.
+func (c *commands) flags(listen string) map[string]string {
+	given := map[string]string{"data": c.Data, "store": c.Store, "listen": listen}
+	maps.DeleteFunc(given, func(_, value string) bool { return value == "" })
+	return given
 }
 
-func (c *commands) loadWith(t *terminal, flags map[string]string) (*config.Config, error) {
-	loaded, err := config.Load(config.Sources{File: c.Config, DataDir: c.Data, Flags: flags, Env: t.env})
+// load reads the configuration that flags, variables and files give.
+func (c *commands) load(t *terminal) (*config.Config, error) {
+	return c.loadWith(t, c.flags(""), false)
+}
+
+// loadWith looks at the files that the configuration names too, where files says so.
+func (c *commands) loadWith(t *terminal, flags map[string]string, files bool) (*config.Config, error) {
+	loaded, err := config.Load(config.Sources{File: c.Config, DataDir: c.Data, Flags: flags, Env: t.env, Files: files})
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration:\n%w", err)
 	}

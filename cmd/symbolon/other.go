@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -54,12 +53,12 @@ type configCommands struct {
 type configCheck struct{}
 
 func (configCheck) Run(t *terminal, all *commands) error {
-	conf, err := all.load(t)
+	conf, err := all.loadWith(t, all.flags(""), true)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(conf.Check(), app.CheckKeys(conf)); err != nil {
-		return fmt.Errorf("checking the configuration:\n%w", err)
+	if err := app.CheckKeys(conf); err != nil {
+		return fmt.Errorf("checking the key files:\n%w", err)
 	}
 	for _, w := range conf.Warnings() {
 		fmt.Fprintln(t.err, "warning:", w)

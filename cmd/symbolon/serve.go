@@ -64,18 +64,9 @@ func (c *serveCommand) listen(t *terminal, all *commands) (*config.Config, net.L
 	if c.Dev {
 		return c.listenDev(t, all)
 	}
-	flags := map[string]string{}
-	for key, value := range map[string]string{"listen": c.Listen, "data": all.Data, "store": all.Store} {
-		if value != "" {
-			flags[key] = value
-		}
-	}
-	conf, err := all.loadWith(t, flags)
+	conf, err := all.loadWith(t, all.flags(c.Listen), true)
 	if err != nil {
 		return nil, nil, err
-	}
-	if err := conf.Check(); err != nil {
-		return nil, nil, fmt.Errorf("checking the configuration:\n%w", err)
 	}
 	ln, err := openPort(conf.Listen)
 	return conf, ln, err
@@ -133,11 +124,8 @@ func loadDev(t *terminal, data, store, addr string) (*config.Config, error) {
 		}
 		defer os.Remove(file)
 	}
-	flags := map[string]string{"data": data, "listen": addr}
-	if store != "" {
-		flags["store"] = store
-	}
-	conf, err := (&commands{Config: file}).loadWith(t, flags)
+	made := &commands{Config: file, Data: data, Store: store}
+	conf, err := made.loadWith(t, made.flags(addr), true)
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,8 @@ type Sources struct {
 	Env []string
 	// Dir is the working folder; empty means the process's own.
 	Dir string
+	// Files asks for a look at the files that the configuration names, as Check has.
+	Files bool
 	// Etc is the folder of the system's configuration; empty means /etc/symbolon.
 	Etc string
 }
@@ -79,7 +81,7 @@ func variableOf(key string) string { return varPrefix + strings.ToUpper(key) }
 
 // Load finds the file, reads it strictly, lets variables and then flags overrule it,
 // and returns the resolved result. It returns a NotFoundError, an InvalidError with
-// everything wrong, or an error of reading. It does not read the files named in it.
+// everything wrong, or an error of reading. It reads the files named in it only if asked.
 func Load(src Sources) (*Config, error) {
 	dir, err := filepath.Abs(src.Dir)
 	if err != nil {
@@ -99,6 +101,9 @@ func Load(src Sources) (*Config, error) {
 		d.overrule(c, src, env)
 		c.Resolve()
 		c.check(d.report)
+		if src.Files {
+			c.checkFiles(d.report)
+		}
 	}
 	if err := d.err(); err != nil {
 		return nil, err
