@@ -1,7 +1,7 @@
 # What a developer and CI run; nothing else lives here.
 
 GO        ?= go
-FUZZTIME  ?= 10s
+FUZZTIME  ?= 1m
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .PHONY: run demo build test unit e2e check race fuzz bench tools clean

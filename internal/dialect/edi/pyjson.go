@@ -6,9 +6,13 @@ import (
 )
 
 // pythonFault words what is wrong with a JSON text as Python 3.11's json.loads does,
-// with its line, column and character, or returns "" where Python finds nothing wrong or
-// the text is nested deeper than ours may be. Scripts of the old API match these words.
+// with its line, column and character, or returns "" where Python finds nothing wrong,
+// the text is nested deeper than ours may be, or it is longer than any request has reason
+// to be. Scripts of the old API match these words.
 func pythonFault(text string) string {
+	if len(text) > maxWorded {
+		return ""
+	}
 	if strings.HasPrefix(text, "\ufeff") {
 		return "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"
 	}
@@ -31,8 +35,9 @@ func pythonFault(text string) string {
 }
 
 const (
-	maxDepth = 64
-	tooDeep  = "too deep"
+	maxDepth  = 64
+	maxWorded = 64 << 10 // bytes; finding the words costs a walk over the text
+	tooDeep   = "too deep"
 )
 
 // scanner walks over a text and stops at the first fault. Its methods return false from
