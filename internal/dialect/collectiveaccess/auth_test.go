@@ -54,7 +54,7 @@ func TestFailedLoginsLookAlike(t *testing.T) {
 		expected += fmt.Sprintf(`,"a%d":{"id":null,"jwt":null}`, i)
 	}
 	want(t, e.query("{"+aliases.String()+"}"), 200, `{"ok":true,"data":{`+expected[1:]+`}}`)
-	if log := e.log.String(); strings.Contains(log, "wrong") || strings.Contains(log, password) {
+	if log := e.Log.String(); strings.Contains(log, "wrong") || strings.Contains(log, password) {
 		t.Errorf("the log holds a password: %s", log)
 	}
 }
@@ -101,7 +101,7 @@ func TestTooManyFailures(t *testing.T) {
 	if got := w.Header().Get("Retry-After"); got != "60" {
 		t.Errorf("Retry-After %q", got)
 	}
-	e.advance(time.Minute)
+	e.Advance(time.Minute)
 	if w := e.query(loginQuery); w.Code != 200 || strings.Contains(w.Body.String(), "null") {
 		t.Errorf("after a minute: %d %s", w.Code, w.Body)
 	}
@@ -110,7 +110,7 @@ func TestTooManyFailures(t *testing.T) {
 func TestStoreFailure(t *testing.T) {
 	e := newEnv(t, nil)
 	access, refresh := e.login()
-	e.breakStore()
+	e.BreakStore()
 	for _, field := range []string{`login(username: "api", password: "correct horse")`, `validate`} {
 		name, _, _ := strings.Cut(field, "(")
 		w := e.query(`{ `+field+` { id } }`, bearerOf(access))
@@ -125,17 +125,17 @@ func TestStoreFailure(t *testing.T) {
 func TestRefreshGivesFreshClaims(t *testing.T) {
 	e := newEnv(t, nil)
 	access, refresh := e.login()
-	e.advance(10 * time.Minute)
+	e.Advance(10 * time.Minute)
 	for name, text := range map[string]string{"refresh token": refresh, "access token": access} {
 		payload := payloadOf(t, e.refreshed(text))
 		want := fmt.Sprintf(`{"iss":"ca.example.org","aud":"ca.example.org","iat":%d,"nbf":%[1]d,"exp":%d,"id":"1","gid":1,"cap":%d}`,
-			e.now().Unix(), e.now().Add(15*time.Minute).Unix(), start.Add(7*24*time.Hour).Unix())
+			e.Now().Unix(), e.Now().Add(15*time.Minute).Unix(), start.Add(7*24*time.Hour).Unix())
 		if payload != want {
 			t.Errorf("by %s: %s, want %s", name, payload, want)
 		}
 	}
 	// The argument wins over the bearer, and variables work.
-	w := e.do("POST", "/service.php/auth", `{"query":"query($t:String!){refresh(token:$t){jwt}}","variables":{"t":"`+refresh+`"}}`, bearerOf("garbage"))
+	w := e.Do("POST", "/service.php/auth", `{"query":"query($t:String!){refresh(token:$t){jwt}}","variables":{"t":"`+refresh+`"}}`, bearerOf("garbage"))
 	if w.Code != 200 || strings.Contains(w.Body.String(), "null") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -144,12 +144,12 @@ func TestRefreshGivesFreshClaims(t *testing.T) {
 func TestRefreshStopsAtTheCap(t *testing.T) {
 	e := newEnv(t, nil)
 	_, refresh := e.login()
-	e.advance(7*24*time.Hour - time.Minute)
+	e.Advance(7*24*time.Hour - time.Minute)
 	last := e.refreshed(refresh)
 	if end := fmt.Sprintf(`"exp":%d,`, start.Add(7*24*time.Hour).Unix()); !strings.Contains(payloadOf(t, last), end) {
 		t.Errorf("%s, want %s", payloadOf(t, last), end)
 	}
-	e.advance(time.Minute)
+	e.Advance(time.Minute)
 	for _, text := range []string{refresh, last} {
 		w := e.query(`{ refresh { jwt } }`, bearerOf(text))
 		want(t, w, 401, `{"ok":false,"errors":[{"message":"Internal server error","locations":[{"line":1,"column":3}],"path":["refresh"],"expiredToken":true}],"data":{"refresh":null}}`)
@@ -160,7 +160,7 @@ func TestUnknownClaimsAreCarriedOver(t *testing.T) {
 	e := newEnv(t, nil)
 	access, _ := e.login()
 	with := e.altered(access, `,"gid"`, `,"anonymous":true,"x":{"ü":[1]},"gid"`)
-	e.advance(time.Minute)
+	e.Advance(time.Minute)
 	if got := payloadOf(t, e.refreshed(with)); !strings.HasSuffix(got, `,"anonymous":true,"x":{"\u00fc":[1]}}`) {
 		t.Errorf("%s", got)
 	}
@@ -179,8 +179,8 @@ func TestEndedGrantsAreRefused(t *testing.T) {
 	for name, end := range map[string]func(e *env){
 		"disabled": func(e *env) { e.disable(e.api) },
 		"revoked": func(e *env) {
-			if _, err := e.engine.Revoke(e.t.Context(), token.Operator(), token.RevokeRequest{Grant: 1}); err != nil {
-				e.t.Fatal(err)
+			if _, err := e.Engine.Revoke(e.T.Context(), token.Operator(), token.RevokeRequest{Grant: 1}); err != nil {
+				e.T.Fatal(err)
 			}
 		},
 	} {
@@ -200,7 +200,7 @@ func TestRefreshTokenIsNoAccessToken(t *testing.T) {
 	e := newEnv(t, nil)
 	_, refresh := e.login()
 	want(t, e.query(`{ validate { id } }`, bearerOf(refresh)), 500, strings.ReplaceAll(maskedRefresh, "refresh", "validate"))
-	want(t, e.do("GET", "/service/whoami", "", bearerOf(refresh)), 401, `{"ok":false,"errors":[{"message":"Internal server error"}]}`)
+	want(t, e.Do("GET", "/service/whoami", "", bearerOf(refresh)), 401, `{"ok":false,"errors":[{"message":"Internal server error"}]}`)
 }
 
 func TestValidate(t *testing.T) {
@@ -232,7 +232,7 @@ func TestUserInfoOfOddAccounts(t *testing.T) {
 func TestPermission(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.CollectiveAccess.RequirePermission = true })
 	want(t, e.query(`{ login(username: "api", password: "correct horse") { id jwt refresh user { id } } }`), 200, nulls)
-	if grant, err := e.store.Grant(t.Context(), 1); token.CodeOf(err) != token.NotFound {
+	if grant, err := e.Store.Grant(t.Context(), 1); token.CodeOf(err) != token.NotFound {
 		t.Errorf("a refused login made a grant: %+v, %v", grant, err)
 	}
 	for _, value := range []string{"1", "true", "YES"} {
@@ -243,10 +243,10 @@ func TestPermission(t *testing.T) {
 	access, refresh := e.login()
 	for _, value := range []string{"0", "no", ""} {
 		e.setAttr(permission, value)
-		e.advance(0)
+		e.Advance(0)
 		want(t, e.query(`{ refresh { jwt } }`, bearerOf(refresh)), 500, maskedRefresh)
 		want(t, e.query(`{ validate { id } }`, bearerOf(access)), 500, strings.ReplaceAll(maskedRefresh, "refresh", "validate"))
-		want(t, e.do("GET", "/service/whoami", "", bearerOf(access)), 401, `{"ok":false,"errors":[{"message":"Internal server error"}]}`)
+		want(t, e.Do("GET", "/service/whoami", "", bearerOf(access)), 401, `{"ok":false,"errors":[{"message":"Internal server error"}]}`)
 	}
 }
 
@@ -254,23 +254,23 @@ func TestWhoami(t *testing.T) {
 	e := newEnv(t, nil)
 	access, _ := e.login()
 	const answer = `{"ok":true,"data":{"id":1,"username":"api","issued":"2026-01-02T03:04:05Z","expires":"2026-01-02T03:19:05Z"}}`
-	want(t, e.do("GET", "/service/whoami", "", bearerOf(access)), 200, answer)
-	want(t, e.do("GET", "/service/whoami?jwt="+access, ""), 200, answer)
-	want(t, e.do("GET", "/service/whoami?jwt=garbage", "", bearerOf(access)), 200, answer)
-	want(t, e.do("OPTIONS", "/service/whoami", ""), 200, "")
+	want(t, e.Do("GET", "/service/whoami", "", bearerOf(access)), 200, answer)
+	want(t, e.Do("GET", "/service/whoami?jwt="+access, ""), 200, answer)
+	want(t, e.Do("GET", "/service/whoami?jwt=garbage", "", bearerOf(access)), 200, answer)
+	want(t, e.Do("OPTIONS", "/service/whoami", ""), 200, "")
 	for _, path := range []string{"/service/whoami", "/service/whoami?jwt=garbage"} {
-		want(t, e.do("GET", path, ""), 401, `{"ok":false,"errors":[{"message":"Internal server error"}]}`)
+		want(t, e.Do("GET", path, ""), 401, `{"ok":false,"errors":[{"message":"Internal server error"}]}`)
 	}
-	e.advance(15 * time.Minute)
-	want(t, e.do("GET", "/service/whoami", "", bearerOf(access)), 401, `{"ok":false,"errors":[{"message":"Internal server error","expiredToken":true}]}`)
+	e.Advance(15 * time.Minute)
+	want(t, e.Do("GET", "/service/whoami", "", bearerOf(access)), 401, `{"ok":false,"errors":[{"message":"Internal server error","expiredToken":true}]}`)
 }
 
 // The parameter jwt counts where the service is used, never at the endpoint.
 func TestParameterAtTheEndpoint(t *testing.T) {
 	e := newEnv(t, nil)
 	access, refresh := e.login()
-	want(t, e.do("POST", "/service/Auth?jwt="+refresh, `{"query":"{ refresh { jwt } }"}`), 200, `{"ok":true,"data":{"refresh":{"jwt":null}}}`)
-	want(t, e.do("POST", "/service/Auth?jwt="+access, `{"query":"{ validate { id } }"}`), 500, strings.ReplaceAll(maskedRefresh, "refresh", "validate"))
+	want(t, e.Do("POST", "/service/Auth?jwt="+refresh, `{"query":"{ refresh { jwt } }"}`), 200, `{"ok":true,"data":{"refresh":{"jwt":null}}}`)
+	want(t, e.Do("POST", "/service/Auth?jwt="+access, `{"query":"{ validate { id } }"}`), 500, strings.ReplaceAll(maskedRefresh, "refresh", "validate"))
 }
 
 func TestNoWhoamiOutsideDevelopment(t *testing.T) {
@@ -302,7 +302,7 @@ func TestRulesOfPHPJWT(t *testing.T) {
 	payload := payloadOf(t, access)
 	head, body, _ := strings.Cut(access, ".")
 	body, signature, _ := strings.Cut(body, ".")
-	k := e.keys.access
+	k := e.Keys.Access
 	at := func(d time.Duration) string { return fmt.Sprint(start.Add(d).Unix()) }
 	iat, nbf, exp := `"iat":`+at(0), `"nbf":`+at(0), `"exp":`+at(15*time.Minute)
 	for name, c := range map[string]struct {
@@ -341,7 +341,7 @@ func TestRulesOfPHPJWT(t *testing.T) {
 		"no grant":                   {e.altered(access, `,"gid":1`, ``), 500},
 		"a grant that never was":     {e.altered(access, `"gid":1`, `"gid":99`), 500},
 		"another site's":             {e.altered(access, `"iss":"ca.example.org"`, `"iss":"x.example.org"`), 500},
-		"a refresh token's key":      {sign(t, e.keys.refresh, tokenHeader, payload), 500},
+		"a refresh token's key":      {sign(t, e.Keys.Refresh, tokenHeader, payload), 500},
 		"header with crit":           {sign(t, k, `{"typ":"JWT","alg":"HS256","crit":["exp"]}`, payload), 500},
 		"header with a second alg":   {sign(t, k, `{"typ":"JWT","alg":"HS256","alg":"none"}`, payload), 500},
 		"second exp in capitals":     {e.altered(access, exp, exp+`,"EXP":1`), 500},
@@ -349,7 +349,7 @@ func TestRulesOfPHPJWT(t *testing.T) {
 		"payload ends in extra bits": {head + "." + body + "." + signature[:len(signature)-1] + string(signature[len(signature)-1]+1), 500},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := e.do("POST", "/service/Auth", string(httpio.JSON(map[string]any{"query": `query($t:String!){validate(jwt:$t){id}}`, "variables": map[string]string{"t": c.text}})))
+			w := e.Do("POST", "/service/Auth", string(httpio.JSON(map[string]any{"query": `query($t:String!){validate(jwt:$t){id}}`, "variables": map[string]string{"t": c.text}})))
 			if w.Code != c.status {
 				t.Errorf("status %d, want %d: %s", w.Code, c.status, w.Body)
 			}
@@ -381,7 +381,7 @@ func TestLogHasReasonsAndNoTokens(t *testing.T) {
 	e.disable(e.api)
 	e.query(`{ validate { id } }`, bearerOf(access))
 	e.query(`{ refresh { jwt } }`, bearerOf(refresh))
-	log := e.log.String()
+	log := e.Log.String()
 	if strings.Count(log, `reason="revoked: grant 1"`) != 2 {
 		t.Errorf("%s", log)
 	}

@@ -45,7 +45,7 @@ func TestErrorTable(t *testing.T) {
 		t.Run(style, func(t *testing.T) {
 			e := newEnv(t, styled(style))
 			good, _ := e.login()
-			e.advance(16 * time.Minute)
+			e.Advance(16 * time.Minute)
 			expired := good
 			good, _ = e.login()
 			for name, c := range map[string]struct {
@@ -88,8 +88,8 @@ func TestErrorTable(t *testing.T) {
 					if c.variables == "" {
 						c.variables = "null"
 					}
-					e.t = t
-					w := e.do("POST", "/service/Auth", `{"query":`+string(httpio.JSON(c.query))+`,"variables":`+c.variables+`}`, c.headers...)
+					e.T = t
+					w := e.Do("POST", "/service/Auth", `{"query":`+string(httpio.JSON(c.query))+`,"variables":`+c.variables+`}`, c.headers...)
 					want(t, w, c.status, c.body[i])
 				})
 			}
@@ -101,7 +101,7 @@ func TestErrorTable(t *testing.T) {
 func TestFirstErrorDecides(t *testing.T) {
 	e := newEnv(t, nil)
 	expired, _ := e.login()
-	e.advance(16 * time.Minute)
+	e.Advance(16 * time.Minute)
 	for query, status := range map[string]int{
 		`{ a: refresh(token: "garbage") { jwt } b: refresh { jwt } }`: 500,
 		`{ a: refresh { jwt } b: refresh(token: "garbage") { jwt } }`: 401,
@@ -143,8 +143,8 @@ func TestUnusableBodies(t *testing.T) {
 			`{"query":"{__typename}","variables":1}`:  inBoth,
 		} {
 			t.Run(style+" "+body, func(t *testing.T) {
-				e.t = t
-				want(t, e.do("POST", "/service/Auth", body), 500, answer[i])
+				e.T = t
+				want(t, e.Do("POST", "/service/Auth", body), 500, answer[i])
 			})
 		}
 	}
@@ -159,7 +159,7 @@ func TestUsableBodies(t *testing.T) {
 	} {
 		for _, method := range []string{"POST", "GET", "PUT", "DELETE", "PATCH"} {
 			for _, kind := range []string{"", "application/json", "text/plain", "application/x-www-form-urlencoded", "application/graphql"} {
-				if w := e.do(method, "/service/Auth?query=ignored", body, "Content-Type: "+kind); w.Code != 200 || w.Body.String() != answer {
+				if w := e.Do(method, "/service/Auth?query=ignored", body, "Content-Type: "+kind); w.Code != 200 || w.Body.String() != answer {
 					t.Errorf("%s %q %s: %d %s", method, kind, body, w.Code, w.Body)
 				}
 			}
@@ -187,8 +187,8 @@ func TestPaths(t *testing.T) {
 			"/service.php/auth/login": strings.Replace(undispatched, `"routing"`, "null", 1),
 		} {
 			t.Run(prefix+path, func(t *testing.T) {
-				e.t = t
-				w := e.do("POST", strings.TrimSuffix(prefix, "/")+path, `{"query":"{__typename}"}`)
+				e.T = t
+				w := e.Do("POST", strings.TrimSuffix(prefix, "/")+path, `{"query":"{__typename}"}`)
 				status := 404
 				if body == found {
 					status = 200
@@ -225,8 +225,8 @@ func TestHeaders(t *testing.T) {
 	for name, w := range map[string]http.Header{
 		"answer":    e.query(loginQuery).Header(),
 		"error":     e.query(`{ validate { id } }`).Header(),
-		"no query":  e.do("GET", "/service/Auth", "").Header(),
-		"preflight": e.do("OPTIONS", "/service/Auth", `{"query":"{__typename}"}`).Header(),
+		"no query":  e.Do("GET", "/service/Auth", "").Header(),
+		"preflight": e.Do("OPTIONS", "/service/Auth", `{"query":"{__typename}"}`).Header(),
 	} {
 		for header, value := range expected {
 			if got := w.Get(header); got != value {
@@ -234,16 +234,16 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 	}
-	want(t, e.do("OPTIONS", "/service/Auth", `{"query":"{__typename}"}`), 200, "")
+	want(t, e.Do("OPTIONS", "/service/Auth", `{"query":"{__typename}"}`), 200, "")
 }
 
 func TestPretty(t *testing.T) {
 	e := newEnv(t, nil)
 	const query = `{"query":"{__typename login{id}}"}`
 	const spread = "{\n  \"ok\": true,\n  \"data\": {\n    \"__typename\": \"Auth\",\n    \"login\": {\n      \"id\": null\n    }\n  }\n}"
-	want(t, e.do("POST", "/service/Auth?pretty=1", query), 200, spread)
+	want(t, e.Do("POST", "/service/Auth?pretty=1", query), 200, spread)
 	for _, value := range []string{"0", "-1", "yes", ""} {
-		want(t, e.do("POST", "/service/Auth?pretty="+value, query), 200, `{"ok":true,"data":{"__typename":"Auth","login":{"id":null}}}`)
+		want(t, e.Do("POST", "/service/Auth?pretty="+value, query), 200, `{"ok":true,"data":{"__typename":"Auth","login":{"id":null}}}`)
 	}
 }
 
@@ -338,7 +338,7 @@ func TestFailed(t *testing.T) {
 
 // The mux collapses slashes by a redirect that keeps method and body.
 func TestDoubledSlashes(t *testing.T) {
-	w := newEnv(t, nil).do("POST", "/service//Auth", `{"query":"{__typename}"}`)
+	w := newEnv(t, nil).Do("POST", "/service//Auth", `{"query":"{__typename}"}`)
 	if got := w.Header().Get("Location"); w.Code != 307 || got != "/service/Auth" {
 		t.Errorf("%d %s", w.Code, got)
 	}

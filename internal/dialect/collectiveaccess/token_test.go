@@ -45,8 +45,8 @@ func TestGoldenTokens(t *testing.T) {
 		name string
 		key  jws.Signer
 		mint token.Mint
-	}{{"access", k.access, access}, {"refresh", k.refresh, refresh}, {"without a cap", k.access, noCap},
-		{"claims carried over", k.access, carried}, {"subject that is no number", k.access, foreign}} {
+	}{{"access", k.Access, access}, {"refresh", k.Refresh, refresh}, {"without a cap", k.Access, noCap},
+		{"claims carried over", k.Access, carried}, {"subject that is no number", k.Access, foreign}} {
 		header, payload := mintAt(t, format{site}, c.mint)
 		fmt.Fprintf(&b, "# %s\n%s\n%s\n%s\n\n", c.name, header, payload, sign(t, c.key, header, payload))
 	}

@@ -61,7 +61,7 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := jws.Sign(header, payload, k.access)
+		text, err := jws.Sign(header, payload, k.Access)
 		if err != nil {
 			t.Fatal(err)
 		}

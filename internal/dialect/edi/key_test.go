@@ -11,13 +11,14 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/config"
+	"symbolon/internal/dialect/dialecttest"
 	"symbolon/internal/token"
 )
 
 func TestKeyOfAProfile(t *testing.T) {
 	e := newEnv(t, nil)
-	key, id := e.apiKey(token.KeyRequest{Account: e.ldap, To: start.Add(90 * 24 * time.Hour)})
-	w := e.do("POST", "/auth/v1/key", `{"key": "`+key+`"}`, "Content-Type: application/x-www-form-urlencoded")
+	key, id := e.APIKey(token.KeyRequest{Account: e.ldap, To: start.Add(90 * 24 * time.Hour)})
+	w := e.Do("POST", "/auth/v1/key", `{"key": "`+key+`"}`, "Content-Type: application/x-www-form-urlencoded")
 	edi, pasta := tokens(t, w)
 	want(t, w, http.StatusOK, "{\n  \"msg\": \"Token created successfully\",\n  \"pasta-token\": \""+pasta+
 		"\",\n  \"edi-token\": \""+edi+"\",\n  \"method\": \"getTokenByKey\"\n}")
@@ -37,14 +38,14 @@ func TestKeyOfAProfile(t *testing.T) {
 func TestKeyOfAGroup(t *testing.T) {
 	e := newEnv(t, nil)
 	uid := strings.Repeat("cd", 16)
-	if _, err := e.store.AddGroup(t.Context(), operator, start, "reviewers", uid, "demo"); err != nil {
+	if _, err := e.Store.AddGroup(t.Context(), dialecttest.Operator, start, "reviewers", uid, "demo"); err != nil {
 		t.Fatal(err)
 	}
 	group, err := groupNumber(e, "reviewers")
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, id := e.apiKey(token.KeyRequest{Account: e.demo, Group: group})
+	key, id := e.APIKey(token.KeyRequest{Account: e.demo, Group: group})
 	edi, pasta := tokens(t, e.post("/auth/v1/key", map[string]any{"key": key}))
 	s := start.Unix()
 	wantPayload := `{"sub":"` + EDIID(uid) + `","cn":"reviewers","email":null,"principals":[],"links":[],"isEmailEnabled":false,"isEmailVerified":false,` +
@@ -62,7 +63,7 @@ func TestKeyOfAGroup(t *testing.T) {
 }
 
 func groupNumber(e *env, name string) (int64, error) {
-	all, err := e.store.Groups(e.t.Context())
+	all, err := e.Store.Groups(e.T.Context())
 	for _, g := range all {
 		if g.Name == name {
 			return g.ID, nil
@@ -81,21 +82,21 @@ func TestKeyBadRequests(t *testing.T) {
 		{"list", `{"key":["x"]}`, "Field in JSON in request body is not a string: 'key'"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			want(t, e.do("POST", "/auth/v1/key", tc.body), http.StatusBadRequest, message("getTokenByKey", "Bad request: "+tc.msg))
+			want(t, e.Do("POST", "/auth/v1/key", tc.body), http.StatusBadRequest, message("getTokenByKey", "Bad request: "+tc.msg))
 		})
 	}
 }
 
 func TestKeyRefused(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.Allow.Groups = []string{"vetted"} })
-	good, _ := e.apiKey(token.KeyRequest{Account: e.ldap})
+	good, _ := e.APIKey(token.KeyRequest{Account: e.ldap})
 	tokens(t, e.post("/auth/v1/key", map[string]any{"key": good}))
-	deleted, id := e.apiKey(token.KeyRequest{Account: e.ldap})
+	deleted, id := e.APIKey(token.KeyRequest{Account: e.ldap})
 	e.revoke(token.RevokeRequest{Grant: id})
-	waiting, _ := e.apiKey(token.KeyRequest{Account: e.ldap, From: start.Add(time.Hour)})
-	short, _ := e.apiKey(token.KeyRequest{Account: e.ldap, To: start.Add(time.Second)})
-	foreign, _ := e.apiKey(token.KeyRequest{Account: e.demo})
-	e.advance(time.Second)
+	waiting, _ := e.APIKey(token.KeyRequest{Account: e.ldap, From: start.Add(time.Hour)})
+	short, _ := e.APIKey(token.KeyRequest{Account: e.ldap, To: start.Add(time.Second)})
+	foreign, _ := e.APIKey(token.KeyRequest{Account: e.demo})
+	e.Advance(time.Second)
 	for name, key := range map[string]string{
 		"empty": "", "unknown": "R9arQwYMFqdgVVYt7jqcsxfyPyU", "deleted": deleted, "not yet valid": waiting, "expired": short,
 		"of an account the service is not for": foreign,
@@ -105,14 +106,14 @@ func TestKeyRefused(t *testing.T) {
 			want(t, e.post("/auth/v1/key", map[string]any{"key": key}), http.StatusUnauthorized, message("getTokenByKey", "Invalid API key"))
 		})
 	}
-	if strings.Contains(e.log.String(), good[:26]) {
+	if strings.Contains(e.Log.String(), good[:26]) {
 		t.Error("the log holds a key")
 	}
 }
 
 func TestKeyEndsItsTokens(t *testing.T) {
 	e := newEnv(t, nil)
-	key, id := e.apiKey(token.KeyRequest{Account: e.demo, To: start.Add(time.Hour)})
+	key, id := e.APIKey(token.KeyRequest{Account: e.demo, To: start.Add(time.Hour)})
 	edi, pasta := tokens(t, e.post("/auth/v1/key", map[string]any{"key": key}))
 	if !strings.Contains(payloadOf(t, edi), fmt.Sprintf(`"exp":%d,`, start.Unix()+3600)) {
 		t.Errorf("the token outlives its key: %s", payloadOf(t, edi))
@@ -126,8 +127,8 @@ func TestKeyEndsItsTokens(t *testing.T) {
 
 func TestKeyStoreFails(t *testing.T) {
 	e := newEnv(t, nil)
-	key, _ := e.apiKey(token.KeyRequest{Account: e.demo})
-	e.breakStore()
+	key, _ := e.APIKey(token.KeyRequest{Account: e.demo})
+	e.BreakStore()
 	w := e.post("/auth/v1/key", map[string]any{"key": key})
 	want(t, w, http.StatusServiceUnavailable, message("getTokenByKey", "Service unavailable: please try again later"))
 	if w.Header().Get("Retry-After") != "1" {
@@ -156,7 +157,7 @@ func TestTokenForPublic(t *testing.T) {
 	if !strings.HasPrefix(payloadOf(t, edi), start) {
 		t.Errorf("payload %s", payloadOf(t, edi))
 	}
-	tokens(t, e.refresh(e.legacy("public", e.now()), edi))
+	tokens(t, e.refresh(e.legacy("public", e.Now()), edi))
 }
 
 func TestTokenForRefused(t *testing.T) {
@@ -185,7 +186,7 @@ func TestTokenForRefused(t *testing.T) {
 		{"strange id", "%22%C3%A9%3C", `{"key":"` + tokenKey + `"}`, http.StatusNotFound, withID(`\"\u00e9<`, "Not found: Invalid request")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			want(t, e.do("POST", "/auth/v1/token/"+tc.path, tc.body), tc.status, tc.want)
+			want(t, e.Do("POST", "/auth/v1/token/"+tc.path, tc.body), tc.status, tc.want)
 		})
 	}
 }
@@ -203,10 +204,10 @@ func TestTokenForAnEndedAccount(t *testing.T) {
 	e := newEnv(t, nil)
 	id := EDIID(demoUID)
 	edi, _ := tokens(t, e.post("/auth/v1/token/"+id, map[string]any{"key": tokenKey}))
-	if _, err := e.engine.EndAccount(t.Context(), token.Operator(), e.demo, account.Disabled, "test"); err != nil {
+	if _, err := e.Engine.EndAccount(t.Context(), token.Operator(), e.demo, account.Disabled, "test"); err != nil {
 		t.Fatal(err)
 	}
-	e.catchUp()
+	e.CatchUp()
 	want(t, e.refresh(nil, edi), http.StatusUnauthorized, message("refreshToken", "Attempted to refresh invalid edi-token: Token has been revoked"))
 	if w := e.post("/auth/v1/token/"+id, map[string]any{"key": tokenKey}); w.Code != http.StatusNotFound {
 		t.Errorf("status %d: %s", w.Code, w.Body)
@@ -216,8 +217,8 @@ func TestTokenForAnEndedAccount(t *testing.T) {
 func TestTokenForCannotBeStretched(t *testing.T) {
 	e := newEnv(t, nil)
 	edi, _ := tokens(t, e.post("/auth/v1/token/"+publicID, map[string]any{"key": tokenKey}))
-	e.advance(7 * time.Hour)
+	e.Advance(7 * time.Hour)
 	edi, _ = tokens(t, e.refresh(nil, edi))
-	e.advance(time.Hour)
+	e.Advance(time.Hour)
 	want(t, e.refresh(nil, edi), http.StatusUnauthorized, message("refreshToken", "Attempted to refresh invalid edi-token: Signature has expired"))
 }

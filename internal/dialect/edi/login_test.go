@@ -38,9 +38,9 @@ func loginEnv(t *testing.T) *env {
 		return e.ldap, nil
 	}
 	adapter := &httpio.Adapter{Log: e.dialect.log, Errors: e.dialect.Failed}
-	for _, r := range e.dialect.Routes(e.engine) {
+	for _, r := range e.dialect.Routes(e.Engine) {
 		if strings.Contains(r.Pattern, "login") {
-			e.mux.Handle(r.Pattern, adapter.Handle(r.Handle))
+			e.Mux.Handle(r.Pattern, adapter.Handle(r.Handle))
 		}
 	}
 	return e
@@ -51,8 +51,8 @@ func basicHeader(text string) string {
 }
 
 func (e *env) login(header ...string) *httptest.ResponseRecorder {
-	e.t.Helper()
-	return e.do("GET", "/auth/login/pasta?target=https%3A%2F%2Felsewhere.example", "", header...)
+	e.T.Helper()
+	return e.Do("GET", "/auth/login/pasta?target=https%3A%2F%2Felsewhere.example", "", header...)
 }
 
 func TestLogin(t *testing.T) {
@@ -73,11 +73,11 @@ func TestLogin(t *testing.T) {
 	if got := e.legacyText(pasta); !strings.HasPrefix(got, ldapUID+"*") || !strings.HasSuffix(got, "*vetted*authenticated") {
 		t.Errorf("legacy text %s", got)
 	}
-	if w := e.do("GET", "/auth/v1/whoami", "", "Cookie: edi-token="+edi); w.Code != http.StatusOK {
+	if w := e.Do("GET", "/auth/v1/whoami", "", "Cookie: edi-token="+edi); w.Code != http.StatusOK {
 		t.Errorf("whoami: %d %s", w.Code, w.Body)
 	}
 	tokens(t, e.refresh(pasta, edi))
-	grants, err := e.store.List(t.Context(), token.Filter{Account: e.ldap, Live: true, Now: e.now()})
+	grants, err := e.Store.List(t.Context(), token.Filter{Account: e.ldap, Live: true, Now: e.Now()})
 	if err != nil || len(grants) != 1 || grants[0].Kind != token.Session || grants[0].Addr != "192.0.2.1" {
 		t.Errorf("grants %+v, %v", grants, err)
 	}
@@ -122,7 +122,7 @@ func TestLoginRefused(t *testing.T) {
 			}
 		})
 	}
-	e.breakStore()
+	e.BreakStore()
 	want(t, e.login(basicHeader(ldapUID+":"+ldapPassword)), 503, "Service unavailable: please try again later")
 }
 
@@ -138,12 +138,12 @@ func TestLoginOfWhomTheServiceIsNotFor(t *testing.T) {
 
 func TestLoginPaths(t *testing.T) {
 	e := loginEnv(t)
-	want(t, e.do("POST", "/auth/login/pasta", ""), 405, `{"detail":"Method Not Allowed"}`)
-	w := e.do("GET", "/auth/login/pasta/?target=x", "")
+	want(t, e.Do("POST", "/auth/login/pasta", ""), 405, `{"detail":"Method Not Allowed"}`)
+	w := e.Do("GET", "/auth/login/pasta/?target=x", "")
 	if w.Code != 307 || w.Header().Get("Location") != "/auth/login/pasta?target=x" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
-	want(t, e.do("GET", "/auth/login/github", ""), 404, `{"detail":"Not Found"}`)
+	want(t, e.Do("GET", "/auth/login/github", ""), 404, `{"detail":"Not Found"}`)
 }
 
 // A uid that no legacy token can say has the edi-token alone.

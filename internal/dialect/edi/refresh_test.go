@@ -12,13 +12,14 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/config"
+	"symbolon/internal/dialect/dialecttest"
 	"symbolon/internal/token"
 )
 
 func TestRefresh(t *testing.T) {
 	e := newEnv(t, nil)
 	edi, pasta, grant := e.pair(e.ldap)
-	e.advance(time.Hour)
+	e.Advance(time.Hour)
 	w := e.refresh(pasta, edi)
 	newEDI, newPasta := tokens(t, w)
 	want(t, w, http.StatusOK, "{\n  \"msg\": \"PASTA and EDI tokens refreshed successfully\",\n  \"pasta-token\": \""+newPasta+
@@ -45,7 +46,7 @@ func TestRefreshStopsAtTheCap(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.Cap = config.Duration(10 * time.Hour) })
 	edi, pasta, _ := e.pair(e.ldap)
 	for range 3 {
-		e.advance(3 * time.Hour)
+		e.Advance(3 * time.Hour)
 		edi, pasta = tokens(t, e.refresh(pasta, edi))
 	}
 	end := start.Add(10 * time.Hour)
@@ -55,7 +56,7 @@ func TestRefreshStopsAtTheCap(t *testing.T) {
 	if !strings.Contains(e.legacyText(pasta), fmt.Sprint(roundUp(end).UnixMilli())) {
 		t.Errorf("the legacy token's end is not the cap: %s", e.legacyText(pasta))
 	}
-	e.advance(time.Hour)
+	e.Advance(time.Hour)
 	want(t, e.refresh(pasta, edi), http.StatusUnauthorized, message("refreshToken", "Attempted to refresh invalid edi-token: Signature has expired"))
 }
 
@@ -84,7 +85,7 @@ func TestRefreshBadRequests(t *testing.T) {
 		{"pasta-token a number", `{"pasta-token":5,"edi-token":"` + edi + `"}`, "Field in JSON in request body is not a string: 'pasta-token'"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			want(t, e.do("POST", "/auth/v1/token/refresh", tc.body), http.StatusBadRequest, message("refreshToken", "Bad request: "+tc.msg))
+			want(t, e.Do("POST", "/auth/v1/token/refresh", tc.body), http.StatusBadRequest, message("refreshToken", "Bad request: "+tc.msg))
 		})
 	}
 }
@@ -94,7 +95,7 @@ func TestRefreshIgnoresContentTypeAndStrangers(t *testing.T) {
 	edi, pasta, _ := e.pair(e.demo)
 	body := `{"x":[1,{"y":null}],"pasta-token":"` + pasta + `","edi-token":"` + edi + `"}`
 	for _, kind := range []string{"application/x-www-form-urlencoded", "text/plain", "application/json; charset=latin1"} {
-		tokens(t, e.do("POST", "/auth/v1/token/refresh?key=R9arQwYMFqdgVVYt7jqcsxfyPyU", body, "Content-Type: "+kind))
+		tokens(t, e.Do("POST", "/auth/v1/token/refresh?key=R9arQwYMFqdgVVYt7jqcsxfyPyU", body, "Content-Type: "+kind))
 	}
 }
 
@@ -120,7 +121,7 @@ func TestRefreshBadEDIToken(t *testing.T) {
 		{"header no JSON", b64("x") + "." + rest, "Invalid header string: Expecting value: line 1 column 1 (char 0)"},
 		{"header a list", b64("[]") + "." + rest, "Invalid header string: must be a json object"},
 		{"header with alg twice", b64(`{"alg":"ES256","alg":"none"}`) + "." + rest, "Invalid header string: a member name appears twice"},
-		{"header with crit", e.sign(`{"alg":"ES256","crit":[]}`, payloadOf(t, edi)), "Unsupported critical extension"},
+		{"header with crit", dialecttest.Sign(e.T, e.Keys.Access, `{"alg":"ES256","crit":[]}`, payloadOf(t, edi)), "Unsupported critical extension"},
 		{"payload no base64url", head + ".*." + signature, "Invalid payload padding"},
 		{"signature no base64url", head + "." + payload + ".*", "Invalid crypto padding"},
 		{"none", b64(`{"alg":"none","typ":"JWT"}`) + "." + payload + ".", "The specified alg value is not allowed"},
@@ -151,7 +152,7 @@ func TestRefreshBadEDIToken(t *testing.T) {
 			want(t, e.refresh(pasta, tc.edi), http.StatusUnauthorized, message("refreshToken", "Attempted to refresh invalid edi-token: "+tc.reason))
 		})
 	}
-	if strings.Contains(e.log.String(), signature) || strings.Contains(e.log.String(), payload) {
+	if strings.Contains(e.Log.String(), signature) || strings.Contains(e.Log.String(), payload) {
 		t.Error("the log holds a token")
 	}
 }
@@ -212,7 +213,7 @@ func TestRefreshRenewsAnExpiredLegacyToken(t *testing.T) {
 
 func TestRefreshOfALinkedIdentity(t *testing.T) {
 	e := newEnv(t, nil)
-	id := e.account(account.AddVerb{Name: "fern", Identities: []account.Identity{
+	id := e.Account(account.AddVerb{Name: "fern", Identities: []account.Identity{
 		{Provider: "github", Subject: "https://github.com/fern", Name: "Fern"},
 		{Provider: "google", Subject: "1234", Email: "fern@example.org"},
 		{Provider: "orcid", Subject: "0000-0002-1825-0097"},
@@ -243,7 +244,7 @@ func TestRefreshKeepsUnknownClaims(t *testing.T) {
 func TestRefreshFillsMissingClaims(t *testing.T) {
 	e := newEnv(t, nil)
 	s := start.Unix()
-	bare := e.sign(plainHeader, fmt.Sprintf(`{"sub":"EDI-x","iss":"https://auth.edirepository.org","hd":"edirepository.org","iat":%d,"exp":%d,"gid":9,"cap":%d}`, s, s+60, s+90000))
+	bare := dialecttest.Sign(e.T, e.Keys.Access, plainHeader, fmt.Sprintf(`{"sub":"EDI-x","iss":"https://auth.edirepository.org","hd":"edirepository.org","iat":%d,"exp":%d,"gid":9,"cap":%d}`, s, s+60, s+90000))
 	renewed, _ := tokens(t, e.refresh(nil, bare))
 	wantPayload := fmt.Sprintf(`{"sub":"EDI-x","cn":"","email":null,"principals":[],"links":[],"isEmailEnabled":false,"isEmailVerified":false,`+
 		`"idpCommonName":null,"idpName":null,"idpUid":null,"iss":"https://auth.edirepository.org","hd":"edirepository.org","iat":%d,"nbf":%d,"exp":%d,"gid":9,"cap":%d}`, s, s, s+28800, s+90000)
@@ -262,9 +263,9 @@ func TestRefreshOfARevokedToken(t *testing.T) {
 func TestRefreshAfterACutOff(t *testing.T) {
 	e := newEnv(t, nil)
 	_, exact, grant := e.pair(e.demo)
-	key, id := e.apiKey(token.KeyRequest{Account: e.demo})
+	key, id := e.APIKey(token.KeyRequest{Account: e.demo})
 	_, rounded := tokens(t, e.post("/auth/v1/key", map[string]any{"key": key}))
-	e.advance(time.Second)
+	e.Advance(time.Second)
 	e.revoke(token.RevokeRequest{Grant: grant})
 	e.revoke(token.RevokeRequest{Grant: id})
 	edi, pasta, _ := e.pair(e.demo)
@@ -273,7 +274,7 @@ func TestRefreshAfterACutOff(t *testing.T) {
 	for _, old := range []string{exact, rounded, e.legacy(demoUID, start.Add(8*time.Hour+time.Second), "authenticated")} {
 		want(t, e.refresh(old, edi), http.StatusUnauthorized, revoked)
 	}
-	key, _ = e.apiKey(token.KeyRequest{Account: e.demo})
+	key, _ = e.APIKey(token.KeyRequest{Account: e.demo})
 	edi, pasta = tokens(t, e.post("/auth/v1/key", map[string]any{"key": key}))
 	for range 2 {
 		edi, pasta = tokens(t, e.refresh(pasta, edi))
@@ -284,7 +285,7 @@ func TestRefreshAfterACutOff(t *testing.T) {
 func TestCompanionsPassACutOffOfTheSameMoment(t *testing.T) {
 	for _, late := range []time.Duration{0, 500 * time.Millisecond, 55 * time.Second, 55*time.Second - time.Millisecond} {
 		e := newEnv(t, nil)
-		e.advance(late)
+		e.Advance(late)
 		_, _, grant := e.pair(e.demo)
 		e.revoke(token.RevokeRequest{Grant: grant})
 		edi, pasta, _ := e.pair(e.demo)
@@ -295,7 +296,7 @@ func TestCompanionsPassACutOffOfTheSameMoment(t *testing.T) {
 func TestRefreshWithoutStore(t *testing.T) {
 	e := newEnv(t, nil)
 	edi, pasta, _ := e.pair(e.demo)
-	e.breakStore()
+	e.BreakStore()
 	tokens(t, e.refresh(pasta, edi))
 }
 
@@ -305,18 +306,18 @@ func TestRefreshAfterALoss(t *testing.T) {
 	if !strings.Contains(payloadOf(t, edi), e.dialect.format.edi.VettedID) {
 		t.Fatalf("not vetted to begin with: %s", payloadOf(t, edi))
 	}
-	e.advance(time.Minute)
-	if err := e.store.RemoveMember(t.Context(), operator, e.now(), "vetted", "edi"); err != nil {
+	e.Advance(time.Minute)
+	if err := e.Store.RemoveMember(t.Context(), dialecttest.Operator, e.Now(), "vetted", "edi"); err != nil {
 		t.Fatal(err)
 	}
-	e.advance(time.Minute)
+	e.Advance(time.Minute)
 	want(t, e.refresh(pasta, edi), http.StatusUnauthorized, message("refreshToken", "Attempted to refresh invalid pasta-token: Token has been revoked"))
-	now := e.legacy(ldapUID, e.now().Add(8*time.Hour), "vetted", "authenticated")
+	now := e.legacy(ldapUID, e.Now().Add(8*time.Hour), "vetted", "authenticated")
 	renewed, _ := tokens(t, e.refresh(now, edi))
 	if strings.Contains(payloadOf(t, renewed), e.dialect.format.edi.VettedID) {
 		t.Errorf("still vetted: %s", payloadOf(t, renewed))
 	}
-	e.breakStore()
+	e.BreakStore()
 	w := e.refresh(nil, edi)
 	want(t, w, http.StatusServiceUnavailable, message("refreshToken", "Service unavailable: please try again later"))
 	if w.Header().Get("Retry-After") != "1" {
@@ -328,9 +329,7 @@ func TestRefreshAfterALoss(t *testing.T) {
 func TestRefreshWithoutNews(t *testing.T) {
 	e := newEnv(t, nil)
 	edi, pasta, _ := e.pair(e.demo)
-	e.mu.Lock()
-	e.at = e.at.Add(time.Minute)
-	e.mu.Unlock()
+	e.Silence(time.Minute)
 	want(t, e.refresh(pasta, edi), http.StatusServiceUnavailable, message("refreshToken", "Service unavailable: please try again later"))
 }
 
@@ -351,10 +350,10 @@ func TestPlainClaims(t *testing.T) {
 	tokens(t, e.refresh(pasta, edi))
 	noGrant := message("refreshToken", "Attempted to refresh invalid edi-token: Token has no grant")
 	for _, kid := range []string{"s1", "s1.", "s1.0.5", "s1.-1.5", "s1.x.5", "s1.5", "s1.5.x", "s1.5.-1", "s1.1e3.5", "s1.5.5.5", "other"} {
-		want(t, e.refresh(nil, e.sign(`{"alg":"ES256","typ":"JWT","kid":"`+kid+`"}`, payloadOf(t, edi))), http.StatusUnauthorized, noGrant)
+		want(t, e.refresh(nil, dialecttest.Sign(e.T, e.Keys.Access, `{"alg":"ES256","typ":"JWT","kid":"`+kid+`"}`, payloadOf(t, edi))), http.StatusUnauthorized, noGrant)
 	}
 	twice := strings.TrimSuffix(payloadOf(t, edi), "}") + `,"gid":5}`
-	want(t, e.refresh(nil, e.sign(string(text), twice)), http.StatusUnauthorized, noGrant)
+	want(t, e.refresh(nil, dialecttest.Sign(e.T, e.Keys.Access, string(text), twice)), http.StatusUnauthorized, noGrant)
 	e.revoke(token.RevokeRequest{Grant: grant})
 	want(t, e.refresh(nil, edi), http.StatusUnauthorized, message("refreshToken", "Attempted to refresh invalid edi-token: Token has been revoked"))
 }

@@ -20,7 +20,7 @@ import (
 
 func TestPing(t *testing.T) {
 	e := newEnv(t, nil)
-	w := e.do("GET", "/auth/v1/ping", "")
+	w := e.Do("GET", "/auth/v1/ping", "")
 	want(t, w, http.StatusOK, "pong")
 	if got := w.Header().Get("Content-Type"); got != "text/plain; charset=utf-8" {
 		t.Errorf("Content-Type %q", got)
@@ -53,7 +53,7 @@ func TestMethodsAndPaths(t *testing.T) {
 		{"GET", "/auth/v1/ping/", 307, "Location: /auth/v1/ping", ""},
 	} {
 		t.Run(tc.method+" "+tc.path, func(t *testing.T) {
-			w := e.do(tc.method, tc.path, "")
+			w := e.Do(tc.method, tc.path, "")
 			want(t, w, tc.status, tc.body)
 			name, value, _ := strings.Cut(tc.header, ": ")
 			if got := w.Header().Get(name); got != value {
@@ -67,19 +67,19 @@ func TestXML(t *testing.T) {
 	e := newEnv(t, nil)
 	edi, _, _ := e.pair(e.demo)
 	for _, accept := range []string{"application/xml", "text/xml, */*"} {
-		w := e.do("POST", "/auth/v1/token/refresh", `{"pasta-token":null,"edi-token":"x"}`, "Accept: "+accept)
+		w := e.Do("POST", "/auth/v1/token/refresh", `{"pasta-token":null,"edi-token":"x"}`, "Accept: "+accept)
 		want(t, w, http.StatusUnauthorized, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<result>\n"+
 			"  <msg>Attempted to refresh invalid edi-token: Not enough segments</msg>\n  <method>refreshToken</method>\n</result>\n")
 		if got := w.Header().Get("Content-Type"); got != "application/xml" {
 			t.Errorf("Content-Type %q", got)
 		}
 	}
-	w := e.do("POST", "/auth/v1/token/refresh", `{"pasta-token":null,"edi-token":"`+edi+`"}`, "Accept: application/xml")
+	w := e.Do("POST", "/auth/v1/token/refresh", `{"pasta-token":null,"edi-token":"`+edi+`"}`, "Accept: application/xml")
 	if !strings.Contains(w.Body.String(), "  <pasta-token>None</pasta-token>\n  <edi-token>eyJ") {
 		t.Errorf("body %s", w.Body)
 	}
 	for _, header := range []string{"Accept: */*, application/xml", "Accept-Type: application/xml", "Accept: text/html"} {
-		if w := e.do("POST", "/auth/v1/key", "", header); w.Header().Get("Content-Type") != "application/json" {
+		if w := e.Do("POST", "/auth/v1/key", "", header); w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%s: Content-Type %q", header, w.Header().Get("Content-Type"))
 		}
 	}
@@ -91,14 +91,14 @@ func TestWhoami(t *testing.T) {
 	body := "{\n  \"msg\": \"Token is valid\",\n  \"edi_id\": \"" + EDIID(demoUID) + "\",\n  \"cn\": \"Demo Person\",\n  \"idpName\": \"ldap\",\n" +
 		"  \"idpUid\": \"" + demoUID + "\",\n  \"principals\": [\n    \"EDI-078e6e3cee4f7f2812f150701da9351acb51e089\",\n" +
 		"    \"EDI-7be3510d08def0dfc667824ebd4f4f1bbd770234\"\n  ],\n  \"issued\": \"2026-01-02T03:04:05Z\",\n  \"expires\": \"2026-01-02T11:04:05Z\",\n  \"method\": \"whoami\"\n}"
-	want(t, e.do("GET", "/auth/v1/whoami", "", "Authorization: Bearer "+edi), http.StatusOK, body)
-	want(t, e.do("GET", "/auth/v1/whoami", "", "Cookie: auth-token="+pasta+"; edi-token="+edi), http.StatusOK, body)
+	want(t, e.Do("GET", "/auth/v1/whoami", "", "Authorization: Bearer "+edi), http.StatusOK, body)
+	want(t, e.Do("GET", "/auth/v1/whoami", "", "Cookie: auth-token="+pasta+"; edi-token="+edi), http.StatusOK, body)
 	refused := message("whoami", "Unauthorized: Authentication token is missing or invalid")
 	for _, header := range []string{"X: y", "Authorization: Bearer x", "Authorization: Bearer", "Cookie: edi-token=" + pasta, "Authorization: Bearer " + pasta} {
-		want(t, e.do("GET", "/auth/v1/whoami", "", header), http.StatusUnauthorized, refused)
+		want(t, e.Do("GET", "/auth/v1/whoami", "", header), http.StatusUnauthorized, refused)
 	}
 	e.revoke(token.RevokeRequest{Grant: grant})
-	want(t, e.do("GET", "/auth/v1/whoami", "", "Cookie: edi-token="+edi), http.StatusUnauthorized, refused)
+	want(t, e.Do("GET", "/auth/v1/whoami", "", "Cookie: edi-token="+edi), http.StatusUnauthorized, refused)
 }
 
 func TestWhoamiIsForDevelopment(t *testing.T) {
@@ -116,9 +116,9 @@ func TestWhoamiIsForDevelopment(t *testing.T) {
 func TestNoCookieIsEverSet(t *testing.T) {
 	e := newEnv(t, nil)
 	edi, pasta, _ := e.pair(e.demo)
-	e.advance(2 * time.Hour)
-	key, _ := e.apiKey(token.KeyRequest{Account: e.demo})
-	w := e.do("POST", "/auth/v1/token/refresh?key="+key, `{"pasta-token":"`+pasta+`","edi-token":"`+edi+`"}`, "Cookie: edi-token="+edi)
+	e.Advance(2 * time.Hour)
+	key, _ := e.APIKey(token.KeyRequest{Account: e.demo})
+	w := e.Do("POST", "/auth/v1/token/refresh?key="+key, `{"pasta-token":"`+pasta+`","edi-token":"`+edi+`"}`, "Cookie: edi-token="+edi)
 	if w.Code != http.StatusOK || w.Header().Get("Set-Cookie") != "" {
 		t.Errorf("status %d, header %v", w.Code, w.Header())
 	}

@@ -52,7 +52,7 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n\n", name, head, payload, sign(t, string(head), string(payload), k.of(all[name].Kind)))
+		fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n\n", name, head, payload, sign(t, k.Of(all[name].Kind), string(head), string(payload)))
 	}
 	golden(t, "tokens.txt", b.String())
 }
@@ -147,14 +147,14 @@ func TestDocumentedTokens(t *testing.T) {
 func TestForeignTokens(t *testing.T) {
 	e := newEnv(t, nil)
 	for name, text := range documented(t) {
-		want(t, e.do("GET", "/api/stations", "", bearerOf(text)), 422, msg("Signature verification failed"))
+		want(t, e.Do("GET", "/api/stations", "", bearerOf(text)), 422, msg("Signature verification failed"))
 		kind := token.Access
 		if name == "refresh" {
 			kind = token.Refresh
 		}
-		ours := sign(t, header, payloadOf(t, text), e.keys.of(kind))
-		want(t, e.do("GET", "/api/stations", "", bearerOf(ours)), 401, msg("Token has been revoked"))
-		want(t, e.do("POST", "/api/users/refresh", "", bearerOf(ours)), 401, msg("Token has been revoked"))
+		ours := sign(t, e.Keys.Of(kind), header, payloadOf(t, text))
+		want(t, e.Do("GET", "/api/stations", "", bearerOf(ours)), 401, msg("Token has been revoked"))
+		want(t, e.Do("POST", "/api/users/refresh", "", bearerOf(ours)), 401, msg("Token has been revoked"))
 	}
 }
 
@@ -167,8 +167,8 @@ func TestService(t *testing.T) {
 		s.ApplicationLife != time.Hour || s.ApplicationIdle != time.Minute {
 		t.Errorf("service %+v", s)
 	}
-	if strings.Contains(e.log.String(), "never end") {
-		t.Errorf("log %s", e.log)
+	if strings.Contains(e.Log.String(), "never end") {
+		t.Errorf("log %s", e.Log)
 	}
 	c := config.NewService("ecology", "edi", "/auth")
 	if _, err := New(c, nil, nil, Options{}); err == nil || err.Error() != "service ecology has no settings of dialect itempath" {

@@ -16,8 +16,8 @@ import (
 )
 
 func (e *env) login(name, password string) *httptest.ResponseRecorder {
-	e.t.Helper()
-	return e.do("POST", "/api/users/login", fmt.Sprintf(`{"username":%q,"password":%q}`, name, password), "Content-Type: application/json")
+	e.T.Helper()
+	return e.Do("POST", "/api/users/login", fmt.Sprintf(`{"username":%q,"password":%q}`, name, password), "Content-Type: application/json")
 }
 
 // members reads an answer's body.
@@ -64,10 +64,10 @@ func TestLogin(t *testing.T) {
 		if !strings.HasSuffix(w.Body.String(), "}\n") || w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v %s", name, w.Header(), w.Body)
 		}
-		if w := e.do("GET", "/api/stations", "", bearerOf(access)); w.Code != 200 {
+		if w := e.Do("GET", "/api/stations", "", bearerOf(access)); w.Code != 200 {
 			t.Errorf("%s: stations %d %s", name, w.Code, w.Body)
 		}
-		if w := e.do("POST", "/api/users/refresh", "", bearerOf(refresh)); w.Code != 200 {
+		if w := e.Do("POST", "/api/users/refresh", "", bearerOf(refresh)); w.Code != 200 {
 			t.Errorf("%s: refresh %d %s", name, w.Code, w.Body)
 		}
 	}
@@ -77,10 +77,10 @@ func TestLogin(t *testing.T) {
 func TestLoginFailures(t *testing.T) {
 	for status, change := range map[int]func(*config.Service){404: nil, 401: func(c *config.Service) { c.ItemPath.LoginFailureStatus = 401 }} {
 		e := newEnv(t, change)
-		if _, err := e.people.Add(t.Context(), account.By{}, account.New{Name: "pending", Type: account.Person}); err != nil {
+		if _, err := e.Accounts.Add(t.Context(), account.By{}, account.New{Name: "pending", Type: account.Person}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.engine.EndAccount(t.Context(), token.Operator(), 2, account.Disabled, "x"); err != nil {
+		if _, err := e.Engine.EndAccount(t.Context(), token.Operator(), 2, account.Disabled, "x"); err != nil {
 			t.Fatal(err)
 		}
 		for _, tc := range [][2]string{{"demo", "wrong horse"}, {"nobody", password}, {"robot", password}, {"pending", password}, {"pending", ""}, {"", ""}, {"de\tmo", password}} {
@@ -141,11 +141,11 @@ func TestLoginBadRequests(t *testing.T) {
 			if tc.kind != "" {
 				headers = []string{"Content-Type: " + tc.kind}
 			}
-			want(t, e.do("POST", "/api/users/login", tc.body, headers...), tc.status, msg(tc.text))
+			want(t, e.Do("POST", "/api/users/login", tc.body, headers...), tc.status, msg(tc.text))
 		})
 	}
 	for _, kind := range []string{"X: y", "Content-Type: application/json; charset=utf-8", "Content-Type: application/vnd.x+json"} {
-		if w := e.do("POST", "/api/users/login", `{"username":"demo","password":"`+password+`","more":1}`, kind); w.Code != 200 {
+		if w := e.Do("POST", "/api/users/login", `{"username":"demo","password":"`+password+`","more":1}`, kind); w.Code != 200 {
 			t.Errorf("%s: %d %s", kind, w.Code, w.Body)
 		}
 	}
@@ -154,30 +154,30 @@ func TestLoginBadRequests(t *testing.T) {
 func TestRefresh(t *testing.T) {
 	e := newEnv(t, nil)
 	refresh := e.session(1).Refresh.Reveal()
-	e.advance(time.Hour)
+	e.Advance(time.Hour)
 	for _, method := range []string{"POST", "GET", "post"} {
-		got := members(t, e.do(method, "/api/users/refresh", "not looked at", bearerOf(refresh)))
+		got := members(t, e.Do(method, "/api/users/refresh", "not looked at", bearerOf(refresh)))
 		access := take(t, got, "accessToken")
 		if diff := cmp.Diff(map[string]any{"username": "demo", "id": 1.0, "accessExpiryDate": "01/02/2026, 04:19:05",
 			"accessExpiresAt": "2026-01-02T04:19:05Z", "expiresIn": 900.0}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", method, diff)
 		}
-		want(t, e.do("GET", "/api/stations", "", bearerOf(access)), 200, stationsBody)
+		want(t, e.Do("GET", "/api/stations", "", bearerOf(access)), 200, stationsBody)
 	}
-	e.advance(30*24*time.Hour - time.Hour - time.Minute)
-	if got := members(t, e.do("POST", "/api/users/refresh", "", bearerOf(refresh))); got["expiresIn"] != 60.0 || got["accessExpiryDate"] != "02/01/2026, 03:04:05" {
+	e.Advance(30*24*time.Hour - time.Hour - time.Minute)
+	if got := members(t, e.Do("POST", "/api/users/refresh", "", bearerOf(refresh))); got["expiresIn"] != 60.0 || got["accessExpiryDate"] != "02/01/2026, 03:04:05" {
 		t.Errorf("a minute before the end: %v", got)
 	}
-	e.advance(time.Minute)
-	want(t, e.do("POST", "/api/users/refresh", "", bearerOf(refresh)), 401, msg("Token has expired"))
+	e.Advance(time.Minute)
+	want(t, e.Do("POST", "/api/users/refresh", "", bearerOf(refresh)), 401, msg("Token has expired"))
 }
 
 // TestRefreshReadsNoStore, nor does a refused one.
 func TestRefreshReadsNoStore(t *testing.T) {
 	e := newEnv(t, nil)
 	refresh := e.session(1).Refresh.Reveal()
-	e.breakStore()
-	if got := members(t, e.do("POST", "/api/users/refresh", "", bearerOf(refresh))); got["username"] != "demo" || got["id"] != 1.0 {
+	e.BreakStore()
+	if got := members(t, e.Do("POST", "/api/users/refresh", "", bearerOf(refresh))); got["username"] != "demo" || got["id"] != 1.0 {
 		t.Errorf("%v", got)
 	}
 }
@@ -188,17 +188,17 @@ func TestRefreshAfterALoss(t *testing.T) {
 	refresh := e.session(3).Refresh.Reveal()
 	set := func(c account.Change) {
 		t.Helper()
-		if _, err := e.people.Set(t.Context(), account.By{}, "boss", c); err != nil {
+		if _, err := e.Accounts.Set(t.Context(), account.By{}, "boss", c); err != nil {
 			t.Fatal(err)
 		}
-		e.advance(time.Second)
+		e.Advance(time.Second)
 	}
 	set(account.Change{Email: new("new@example.org")})
-	if got := members(t, e.do("POST", "/api/users/refresh", "", bearerOf(refresh))); got["username"] != "boss" || got["id"] != 3.0 {
+	if got := members(t, e.Do("POST", "/api/users/refresh", "", bearerOf(refresh))); got["username"] != "boss" || got["id"] != 3.0 {
 		t.Errorf("%v", got)
 	}
 	set(account.Change{RemoveGroups: []string{"admins"}})
-	want(t, e.do("POST", "/api/users/refresh", "", bearerOf(refresh)), 401, msg("Token has been revoked"))
+	want(t, e.Do("POST", "/api/users/refresh", "", bearerOf(refresh)), 401, msg("Token has been revoked"))
 }
 
 func TestApplicationToken(t *testing.T) {
@@ -206,7 +206,7 @@ func TestApplicationToken(t *testing.T) {
 	refresh := e.session(2).Refresh.Reveal()
 	var made []string
 	for _, body := range []string{"", "{}", `{"name":"night job"}`} {
-		got := members(t, e.do("POST", "/api/users/application-token", body, bearerOf(refresh), "Content-Type: application/json"))
+		got := members(t, e.Do("POST", "/api/users/application-token", body, bearerOf(refresh), "Content-Type: application/json"))
 		made = append(made, take(t, got, "token"))
 		if len(got) > 0 {
 			t.Errorf("more than a token: %v", got)
@@ -215,13 +215,13 @@ func TestApplicationToken(t *testing.T) {
 	if strings.Contains(payloadOf(t, made[0]), "exp") {
 		t.Errorf("payload %s", payloadOf(t, made[0]))
 	}
-	e.advance(400 * 24 * time.Hour)
+	e.Advance(400 * 24 * time.Hour)
 	for _, text := range made {
-		if w := e.do("GET", "/api/stations", "", bearerOf(text)); w.Code != 200 {
+		if w := e.Do("GET", "/api/stations", "", bearerOf(text)); w.Code != 200 {
 			t.Errorf("after a year: %d %s", w.Code, w.Body)
 		}
 	}
-	grants, err := e.engine.List(t.Context(), token.Operator(), token.Filter{Account: 2, Kinds: []token.GrantKind{token.Application}})
+	grants, err := e.Engine.List(t.Context(), token.Operator(), token.Filter{Account: 2, Kinds: []token.GrantKind{token.Application}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,15 +233,15 @@ func TestApplicationToken(t *testing.T) {
 		t.Errorf("labels %s", diff)
 	}
 	e.revoke(grants[0].ID)
-	want(t, e.do("GET", "/api/stations", "", bearerOf(made[2])), 401, msg("Token has been revoked"))
-	if w := e.do("GET", "/api/stations", "", bearerOf(made[1])); w.Code != 200 {
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(made[2])), 401, msg("Token has been revoked"))
+	if w := e.Do("GET", "/api/stations", "", bearerOf(made[1])); w.Code != 200 {
 		t.Errorf("the other one: %d %s", w.Code, w.Body)
 	}
 }
 
 func TestApplicationTokenRefused(t *testing.T) {
 	e := newEnv(t, nil)
-	want(t, e.do("POST", "/api/users/application-token", "", bearerOf(e.session(1).Refresh.Reveal())), 403,
+	want(t, e.Do("POST", "/api/users/application-token", "", bearerOf(e.session(1).Refresh.Reveal())), 403,
 		msg("Only application users can create application tokens"))
 	robot := bearerOf(e.session(2).Refresh.Reveal())
 	long := msg("name must be at most 100 printable characters")
@@ -256,9 +256,9 @@ func TestApplicationTokenRefused(t *testing.T) {
 		{`{"name":"a","name":"b"}`, 400, msg("Failed to decode JSON object: member name appears twice")},
 		{`{"Name":"a"}`, 400, msg("Failed to decode JSON object: member name differs only in letter case")},
 	} {
-		want(t, e.do("POST", "/api/users/application-token", tc.body, robot), tc.status, tc.text)
+		want(t, e.Do("POST", "/api/users/application-token", tc.body, robot), tc.status, tc.text)
 	}
-	members(t, e.do("POST", "/api/users/application-token", `{"name":"`+strings.Repeat("é", 100)+`"}`, robot))
+	members(t, e.Do("POST", "/api/users/application-token", `{"name":"`+strings.Repeat("é", 100)+`"}`, robot))
 }
 
 // TestApplicationTokenEnds by policy, by idleness, and with its account.
@@ -269,29 +269,29 @@ func TestApplicationTokenEnds(t *testing.T) {
 	})
 	used, idle := bearerOf(limits.application(2).Access.Reveal()), bearerOf(limits.application(2).Access.Reveal())
 	for range 4 {
-		limits.advance(2 * time.Hour)
-		if w := limits.do("GET", "/api/stations", "", used); w.Code != 200 {
-			t.Fatalf("%v: %d %s", limits.now(), w.Code, w.Body)
+		limits.Advance(2 * time.Hour)
+		if w := limits.Do("GET", "/api/stations", "", used); w.Code != 200 {
+			t.Fatalf("%v: %d %s", limits.Now(), w.Code, w.Body)
 		}
 	}
-	want(t, limits.do("GET", "/api/stations", "", idle), 401, gone)
-	limits.advance(2 * time.Hour)
-	want(t, limits.do("GET", "/api/stations", "", used), 401, gone)
+	want(t, limits.Do("GET", "/api/stations", "", idle), 401, gone)
+	limits.Advance(2 * time.Hour)
+	want(t, limits.Do("GET", "/api/stations", "", used), 401, gone)
 
 	e := newEnv(t, nil)
 	boss := bearerOf(e.session(3).Access.Reveal())
 	first, second := bearerOf(e.application(2).Access.Reveal()), bearerOf(e.application(4).Access.Reveal())
-	members(t, e.do("POST", "/api/users/2", `{"type":"user"}`, boss))
-	want(t, e.do("GET", "/api/stations", "", first), 401, gone)
-	members(t, e.do("POST", "/api/users/4", `{"status":2}`, boss))
-	want(t, e.do("GET", "/api/stations", "", second), 401, gone)
+	members(t, e.Do("POST", "/api/users/2", `{"type":"user"}`, boss))
+	want(t, e.Do("GET", "/api/stations", "", first), 401, gone)
+	members(t, e.Do("POST", "/api/users/4", `{"status":2}`, boss))
+	want(t, e.Do("GET", "/api/stations", "", second), 401, gone)
 }
 
 // TestUnavailable: a store that fails is 503 on every call that needs it, never 401.
 func TestUnavailable(t *testing.T) {
 	e := newEnv(t, nil)
 	boss, robot := e.session(3), e.session(2)
-	e.breakStore()
+	e.BreakStore()
 	check := func(w *httptest.ResponseRecorder) {
 		t.Helper()
 		want(t, w, 503, msg("Service Unavailable"))
@@ -300,13 +300,11 @@ func TestUnavailable(t *testing.T) {
 		}
 	}
 	check(e.login("demo", password))
-	check(e.do("GET", "/api/stations", "", bearerOf(boss.Access.Reveal())))
-	check(e.do("GET", "/api/users", "", bearerOf(boss.Access.Reveal())))
-	check(e.do("POST", "/api/users/application-token", "", bearerOf(robot.Refresh.Reveal())))
-	e.mu.Lock()
-	e.at = e.at.Add(10 * time.Minute) // and no news since
-	e.mu.Unlock()
-	check(e.do("POST", "/api/users/refresh", "", bearerOf(robot.Refresh.Reveal())))
+	check(e.Do("GET", "/api/stations", "", bearerOf(boss.Access.Reveal())))
+	check(e.Do("GET", "/api/users", "", bearerOf(boss.Access.Reveal())))
+	check(e.Do("POST", "/api/users/application-token", "", bearerOf(robot.Refresh.Reveal())))
+	e.Silence(10 * time.Minute)
+	check(e.Do("POST", "/api/users/refresh", "", bearerOf(robot.Refresh.Reveal())))
 }
 
 // TestNoSecretInTheLog: what is refused is told by reason, never by token or password.
@@ -314,10 +312,10 @@ func TestNoSecretInTheLog(t *testing.T) {
 	e := newEnv(t, nil)
 	s := e.session(1)
 	e.login("demo", "wrong horse")
-	e.do("GET", "/api/stations", "", bearerOf(s.Refresh.Reveal()))
-	e.do("POST", "/api/users/refresh", "", bearerOf(s.Access.Reveal()))
-	e.do("POST", "/api/users/application-token", "", bearerOf(s.Refresh.Reveal()))
-	log := e.log.String()
+	e.Do("GET", "/api/stations", "", bearerOf(s.Refresh.Reveal()))
+	e.Do("POST", "/api/users/refresh", "", bearerOf(s.Access.Reveal()))
+	e.Do("POST", "/api/users/application-token", "", bearerOf(s.Refresh.Reveal()))
+	log := e.Log.String()
 	if n := strings.Count(log, "msg=refused"); n != 4 {
 		t.Errorf("%d refusals in the log:\n%s", n, log)
 	}
@@ -335,9 +333,9 @@ func TestApplicationTokenLimit(t *testing.T) {
 	for range 3 {
 		made = append(made, bearerOf(e.application(2).Access.Reveal()))
 	}
-	want(t, e.do("GET", "/api/stations", "", made[0]), 401, msg("Token has been revoked"))
+	want(t, e.Do("GET", "/api/stations", "", made[0]), 401, msg("Token has been revoked"))
 	for _, text := range made[1:] {
-		if w := e.do("GET", "/api/stations", "", text); w.Code != 200 {
+		if w := e.Do("GET", "/api/stations", "", text); w.Code != 200 {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}

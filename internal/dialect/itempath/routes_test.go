@@ -36,7 +36,7 @@ func TestMethodsAndPaths(t *testing.T) {
 		{"DELETE", "/api/logout", 404, "", msg("Not Found")},
 	} {
 		t.Run(tc.method+" "+tc.path, func(t *testing.T) {
-			w := e.do(tc.method, tc.path, "")
+			w := e.Do(tc.method, tc.path, "")
 			want(t, w, tc.status, tc.body)
 			if got := w.Header().Get("Allow"); got != tc.allow {
 				t.Errorf("Allow %q, want %q", got, tc.allow)
@@ -63,7 +63,7 @@ func TestStationsIsForDevelopment(t *testing.T) {
 func TestErrors(t *testing.T) {
 	d := newEnv(t, nil).dialect
 	k := fixedKeys(t)
-	text := sign(t, header, `{"identity":"mgordon"}`, k.access)
+	text := sign(t, k.Access, header, `{"identity":"mgordon"}`)
 	var b strings.Builder
 	for _, call := range []string{callLogin, callRefresh, callApplication, callAccess, callPeople} {
 		for _, code := range token.Codes() {

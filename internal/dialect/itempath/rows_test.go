@@ -57,14 +57,14 @@ func TestHeaderRows(t *testing.T) {
 			for _, v := range tc.values {
 				headers = append(headers, "Authorization: "+v)
 			}
-			w := e.do("GET", "/api/stations", "", headers...)
+			w := e.Do("GET", "/api/stations", "", headers...)
 			if tc.status == http.StatusOK {
 				want(t, w, tc.status, stationsBody)
 				return
 			}
 			want(t, w, tc.status, msg(tc.text))
 			for _, path := range []string{"/api/users/refresh", "/api/users/application-token", "/api/users", "/api/users/1"} {
-				want(t, e.do("POST", path, "", headers...), tc.status, msg(tc.text))
+				want(t, e.Do("POST", path, "", headers...), tc.status, msg(tc.text))
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func TestTokenRows(t *testing.T) {
 	payload := payloadOf(t, access)
 	other := secretKey(t, 9)
 	with := func(old, replacement string) string { return e.altered(token.Access, access, old, replacement) }
-	headed := func(h string) string { return sign(t, h, payload, e.keys.access) }
+	headed := func(h string) string { return sign(t, e.Keys.Access, h, payload) }
 	past := strings.Replace(payload, `"exp":1767323945`, `"exp":1767323045`, 1)
 	if past == payload {
 		t.Fatal(payload)
@@ -105,19 +105,19 @@ func TestTokenRows(t *testing.T) {
 		{"12 payload with a stray character, stricter", head + "." + body + "~." + sig, 422, "Invalid payload padding"},
 		{"13 signature not decodable", head + "." + body + ".*", 422, "Invalid crypto padding"},
 		{"13 signature padded, stricter", access + "=", 422, "Invalid crypto padding"},
-		{"14 payload not JSON, signed", sign(t, header, "x", e.keys.access), 422, "Invalid payload string: Expecting value: line 1 column 1 (char 0)"},
+		{"14 payload not JSON, signed", sign(t, e.Keys.Access, header, "x"), 422, "Invalid payload string: Expecting value: line 1 column 1 (char 0)"},
 		{"14 payload not JSON, not signed", head + "." + b64("x") + "." + sig, 422, "Invalid payload string: Expecting value: line 1 column 1 (char 0)"},
 		{"14 payload not JSON, alg none", b64(`{"alg":"none"}`) + "." + b64("x") + ".", 422, "Invalid payload string: Expecting value: line 1 column 1 (char 0)"},
 		{"14 payload empty", head + ".." + sig, 422, "Invalid payload string: Expecting value: line 1 column 1 (char 0)"},
-		{"14 second line", sign(t, header, "{\n\"é\":x}", e.keys.access), 422, "Invalid payload string: Expecting value: line 2 column 5 (char 6)"},
-		{"14 a member twice, stricter", sign(t, header, `{"iat":1,"iat":2}`, e.keys.access), 422, "Invalid payload string: member name appears twice"},
-		{"15 payload an array", sign(t, header, "[]", other), 422, "Invalid payload string: must be a json object"},
-		{"16 wrong key", sign(t, header, payload, other), 422, "Signature verification failed"},
-		{"16 wrong key and expired", sign(t, header, past, other), 422, "Signature verification failed"},
+		{"14 second line", sign(t, e.Keys.Access, header, "{\n\"é\":x}"), 422, "Invalid payload string: Expecting value: line 2 column 5 (char 6)"},
+		{"14 a member twice, stricter", sign(t, e.Keys.Access, header, `{"iat":1,"iat":2}`), 422, "Invalid payload string: member name appears twice"},
+		{"15 payload an array", sign(t, other, header, "[]"), 422, "Invalid payload string: must be a json object"},
+		{"16 wrong key", sign(t, other, header, payload), 422, "Signature verification failed"},
+		{"16 wrong key and expired", sign(t, other, header, past), 422, "Signature verification failed"},
 		{"16 tampered", head + "." + b64(strings.Replace(payload, "demo", "boss", 1)) + "." + sig, 422, "Signature verification failed"},
 		{"16 empty signature", head + "." + body + ".", 422, "Signature verification failed"},
-		{"16 access token under the refresh key", sign(t, header, payload, e.keys.refresh), 422, "Signature verification failed"},
-		{"16 refresh token under the access key", sign(t, header, payloadOf(t, refresh), e.keys.access), 422, "Signature verification failed"},
+		{"16 access token under the refresh key", sign(t, e.Keys.Refresh, header, payload), 422, "Signature verification failed"},
+		{"16 refresh token under the access key", sign(t, e.Keys.Access, header, payloadOf(t, refresh)), 422, "Signature verification failed"},
 		{"17 alg none", b64(`{"typ":"JWT","alg":"none"}`) + "." + body + ".", 422, "The specified alg value is not allowed"},
 		{"17 alg HS512", headed(`{"typ":"JWT","alg":"HS512"}`), 422, "The specified alg value is not allowed"},
 		{"17 alg RS256", headed(`{"typ":"JWT","alg":"RS256"}`), 422, "The specified alg value is not allowed"},
@@ -128,7 +128,7 @@ func TestTokenRows(t *testing.T) {
 		{"crit, stricter", headed(`{"typ":"JWT","alg":"HS256","crit":["b64"]}`), 422, "Unsupported critical extension"},
 		{"typ a number, stricter", headed(`{"typ":1,"alg":"HS256"}`), 422, "Invalid header string: typ must be a string"},
 		{"too long, stricter", "Bearer" + strings.Repeat("x", 16<<10), 422, "Token is too long"},
-		{"20 expired", sign(t, header, past, e.keys.access), 401, "Token has expired"},
+		{"20 expired", sign(t, e.Keys.Access, header, past), 401, "Token has expired"},
 		{"21 expiring now, stricter", with(`"exp":1767323945`, `"exp":1767323045`), 401, "Token has expired"},
 		{"22 exp a string", with(`"exp":1767323945`, `"exp":"tomorrow"`), 422, "Expiration Time claim (exp) must be an integer."},
 		{"22 exp a fraction, stricter", with(`"exp":1767323945`, `"exp":1767323945.5`), 422, "Expiration Time claim (exp) must be an integer."},
@@ -141,7 +141,7 @@ func TestTokenRows(t *testing.T) {
 		{"29 type foo, stricter", with(`"type":"access"`, `"type":"foo"`), 422, "Missing or invalid claim: type"},
 		{"29 no type, stricter", with(`"type":"access",`, ``), 422, "Missing or invalid claim: type"},
 		{"30 no identity", with(`"identity":"demo",`, ``), 422, "Missing claim: identity"},
-		{"30 no identity and expired", e.altered(token.Access, sign(t, header, past, e.keys.access), `"identity":"demo",`, ``), 422, "Missing claim: identity"},
+		{"30 no identity and expired", e.altered(token.Access, sign(t, e.Keys.Access, header, past), `"identity":"demo",`, ``), 422, "Missing claim: identity"},
 		{"31 identity a number, stricter", with(`"identity":"demo"`, `"identity":1`), 422, "Subject must be a string"},
 		{"31 identity null, stricter", with(`"identity":"demo"`, `"identity":null`), 422, "Subject must be a string"},
 		{"32 jti a number, stricter", with(`"jti":"`, `"jti":1,"old":"`), 422, "JWT ID must be a string"},
@@ -154,7 +154,7 @@ func TestTokenRows(t *testing.T) {
 		{"another's uid", with(`"uid":1`, `"uid":2`), 422, "Invalid token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := e.do("GET", "/api/stations", "", bearerOf(tc.text))
+			w := e.Do("GET", "/api/stations", "", bearerOf(tc.text))
 			want(t, w, tc.status, msg(tc.body))
 			challenge := map[int]string{401: "Bearer"}[tc.status]
 			if got := w.Header().Get("WWW-Authenticate"); got != challenge {
@@ -169,7 +169,7 @@ func TestTokenRows(t *testing.T) {
 		"33 aud": with(`"gid":1`, `"aud":"x","gid":1`), "35 not fresh": access, "header order": headed(`{"alg":"HS256","typ":"JWT"}`),
 		"a foreign kid": headed(`{"typ":"JWT","alg":"HS256","kid":"x"}`), "no nbf": with(`"nbf":1767323045,`, ``), "no fresh": with(`"fresh":false,`, ``),
 	} {
-		t.Run(name, func(t *testing.T) { want(t, e.do("GET", "/api/stations", "", bearerOf(text)), 200, stationsBody) })
+		t.Run(name, func(t *testing.T) { want(t, e.Do("GET", "/api/stations", "", bearerOf(text)), 200, stationsBody) })
 	}
 }
 
@@ -184,8 +184,8 @@ func TestRefreshRouteRows(t *testing.T) {
 		status     int
 		body       string
 	}{
-		{"16 refresh token under the access key", sign(t, header, payloadOf(t, refresh), e.keys.access), 422, "Signature verification failed"},
-		{"16 access token under the refresh key", sign(t, header, payloadOf(t, access), e.keys.refresh), 422, "Signature verification failed"},
+		{"16 refresh token under the access key", sign(t, e.Keys.Access, header, payloadOf(t, refresh)), 422, "Signature verification failed"},
+		{"16 access token under the refresh key", sign(t, e.Keys.Refresh, header, payloadOf(t, access)), 422, "Signature verification failed"},
 		{"20 expired", with(`"exp":1769915045`, `"exp":1767323045`), 401, "Token has expired"},
 		{"20 expired beats wrong type", e.altered(token.Access, access, `"exp":1767323945`, `"exp":1767323045`), 401, "Token has expired"},
 		{"22 no exp, stricter", with(`"exp":1769915045,`, ``), 422, "Expiration Time claim (exp) must be an integer."},
@@ -194,11 +194,11 @@ func TestRefreshRouteRows(t *testing.T) {
 		{"30 no identity", with(`"identity":"robot",`, ``), 422, "Missing claim: identity"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			want(t, e.do("POST", "/api/users/refresh", "", bearerOf(tc.text)), tc.status, msg(tc.body))
-			want(t, e.do("POST", "/api/users/application-token", "", bearerOf(tc.text)), tc.status, msg(tc.body))
+			want(t, e.Do("POST", "/api/users/refresh", "", bearerOf(tc.text)), tc.status, msg(tc.body))
+			want(t, e.Do("POST", "/api/users/application-token", "", bearerOf(tc.text)), tc.status, msg(tc.body))
 		})
 	}
-	want(t, e.do("POST", "/api/users/refresh", "", bearerOf(with(`"cap":1769915045`, `"c":1`))), 422, msg("Only refresh tokens are allowed"))
+	want(t, e.Do("POST", "/api/users/refresh", "", bearerOf(with(`"cap":1769915045`, `"c":1`))), 422, msg("Only refresh tokens are allowed"))
 }
 
 // TestRevokedRow is row 34, and where it stands in the order: wrong type beats revoked.
@@ -208,14 +208,14 @@ func TestRevokedRow(t *testing.T) {
 	e.revoke(session.Grant.ID)
 	e.revoke(app.Grant.ID)
 	gone := msg("Token has been revoked")
-	want(t, e.do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, gone)
-	want(t, e.do("GET", "/api/stations", "", bearerOf(app.Access.Reveal())), 401, gone)
-	want(t, e.do("POST", "/api/users/refresh", "", bearerOf(session.Refresh.Reveal())), 401, gone)
-	want(t, e.do("POST", "/api/users/application-token", "", bearerOf(session.Refresh.Reveal())), 401, gone)
-	want(t, e.do("GET", "/api/stations", "", bearerOf(session.Refresh.Reveal())), 422, msg("Only non-refresh tokens are allowed"))
-	want(t, e.do("POST", "/api/users/refresh", "", bearerOf(session.Access.Reveal())), 422, msg("Only refresh tokens are allowed"))
-	e.advance(15 * time.Minute)
-	want(t, e.do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, msg("Token has expired"))
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, gone)
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(app.Access.Reveal())), 401, gone)
+	want(t, e.Do("POST", "/api/users/refresh", "", bearerOf(session.Refresh.Reveal())), 401, gone)
+	want(t, e.Do("POST", "/api/users/application-token", "", bearerOf(session.Refresh.Reveal())), 401, gone)
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(session.Refresh.Reveal())), 422, msg("Only non-refresh tokens are allowed"))
+	want(t, e.Do("POST", "/api/users/refresh", "", bearerOf(session.Access.Reveal())), 422, msg("Only refresh tokens are allowed"))
+	e.Advance(15 * time.Minute)
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, msg("Token has expired"))
 }
 
 // TestUserGone: the account is away before the news of it is here. The blocklist comes before the lookup, so it is row 34;
@@ -223,26 +223,26 @@ func TestRevokedRow(t *testing.T) {
 func TestUserGone(t *testing.T) {
 	e := newEnv(t, nil)
 	session := e.session(2)
-	v := token.RevokeVerb{By: token.Operator(), Now: e.now(), Account: 2, Status: "deleted"}
-	if _, err := e.store.Revoke(t.Context(), v); err != nil {
+	v := token.RevokeVerb{By: token.Operator(), Now: e.Now(), Account: 2, Status: "deleted"}
+	if _, err := e.Store.Revoke(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
 	gone := msg("Token has been revoked")
-	want(t, e.do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, gone)
-	want(t, e.do("GET", "/api/users", "", bearerOf(session.Access.Reveal())), 401, gone)
-	want(t, e.do("POST", "/api/users/application-token", "", bearerOf(session.Refresh.Reveal())), 401, gone)
-	e.advance(0)
-	want(t, e.do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, msg("Token has been revoked"))
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, gone)
+	want(t, e.Do("GET", "/api/users", "", bearerOf(session.Access.Reveal())), 401, gone)
+	want(t, e.Do("POST", "/api/users/application-token", "", bearerOf(session.Refresh.Reveal())), 401, gone)
+	e.Advance(0)
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, msg("Token has been revoked"))
 }
 
 // TestDisabledIsRevoked is the decision that a deactivated user's token is row 34.
 func TestDisabledIsRevoked(t *testing.T) {
 	e := newEnv(t, nil)
 	session := e.session(1)
-	if _, err := e.store.Revoke(t.Context(), token.RevokeVerb{By: token.Operator(), Now: e.now(), Account: 1, Status: "disabled"}); err != nil {
+	if _, err := e.Store.Revoke(t.Context(), token.RevokeVerb{By: token.Operator(), Now: e.Now(), Account: 1, Status: "disabled"}); err != nil {
 		t.Fatal(err)
 	}
-	want(t, e.do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, msg("Token has been revoked"))
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(session.Access.Reveal())), 401, msg("Token has been revoked"))
 }
 
 // TestInvalidTokenStatus is the switch for sites whose clients want 401.
@@ -250,7 +250,7 @@ func TestInvalidTokenStatus(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.ItemPath.InvalidTokenStatus = 401 })
 	refresh := e.session(1).Refresh.Reveal()
 	for text, body := range map[string]string{"x": "Not enough segments", "a b": badHeaderText, refresh: "Only non-refresh tokens are allowed"} {
-		w := e.do("GET", "/api/stations", "", bearerOf(text))
+		w := e.Do("GET", "/api/stations", "", bearerOf(text))
 		want(t, w, 401, msg(body))
 		if w.Header().Get("WWW-Authenticate") != "Bearer" {
 			t.Errorf("%s: no challenge", body)
@@ -264,8 +264,8 @@ func TestOtherPlaces(t *testing.T) {
 	s := e.session(1)
 	access, refresh := s.Access.Reveal(), s.Refresh.Reveal()
 	missing := msg("Missing Authorization Header")
-	want(t, e.do("GET", "/api/stations?jwt="+access, "", "Cookie: access_token_cookie="+access), 401, missing)
-	want(t, e.do("POST", "/api/users/refresh?jwt="+refresh, `{"refresh_token":"`+refresh+`"}`,
+	want(t, e.Do("GET", "/api/stations?jwt="+access, "", "Cookie: access_token_cookie="+access), 401, missing)
+	want(t, e.Do("POST", "/api/users/refresh?jwt="+refresh, `{"refresh_token":"`+refresh+`"}`,
 		"Content-Type: application/json", "Cookie: refresh_token_cookie="+refresh), 401, missing)
 }
 
@@ -280,7 +280,7 @@ func TestTamperedNeverPasses(t *testing.T) {
 		} else {
 			bad[i] = 'A'
 		}
-		if w := e.do("GET", "/api/stations", "", bearerOf(string(bad))); w.Code != 422 {
+		if w := e.Do("GET", "/api/stations", "", bearerOf(string(bad))); w.Code != 422 {
 			t.Fatalf("character %d: %d %s", i, w.Code, w.Body)
 		}
 	}

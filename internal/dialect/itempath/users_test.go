@@ -20,7 +20,7 @@ func single(user string) string { return `{"user":` + user + "}\n" }
 
 func TestListUsers(t *testing.T) {
 	e := newEnv(t, nil)
-	if _, err := e.people.Add(t.Context(), account.By{}, account.New{Name: "zoe", Type: account.Person}); err != nil {
+	if _, err := e.Accounts.Add(t.Context(), account.By{}, account.New{Name: "zoe", Type: account.Person}); err != nil {
 		t.Fatal(err)
 	}
 	all := strings.Join([]string{
@@ -28,10 +28,10 @@ func TestListUsers(t *testing.T) {
 		user(2, "robot", "", "application", 3, false), user(4, "rootbot", "", "application", 3, true), user(5, "zoe", "", "user", 0, false),
 	}, ",")
 	for _, text := range []string{e.session(3).Access.Reveal(), e.application(4).Access.Reveal()} {
-		want(t, e.do("GET", "/api/users", "", bearerOf(text)), 200, `{"users":[`+all+"]}\n")
-		want(t, e.do("GET", "/api/users/1", "", bearerOf(text)), 200, single(user(1, "demo", "demo@example.org", "user", 1, false)))
+		want(t, e.Do("GET", "/api/users", "", bearerOf(text)), 200, `{"users":[`+all+"]}\n")
+		want(t, e.Do("GET", "/api/users/1", "", bearerOf(text)), 200, single(user(1, "demo", "demo@example.org", "user", 1, false)))
 		for _, id := range []string{"9", "0", "01", "-1", "x", "1%2f2"} {
-			want(t, e.do("GET", "/api/users/"+id, "", bearerOf(text)), 404, msg("User not found"))
+			want(t, e.Do("GET", "/api/users/"+id, "", bearerOf(text)), 404, msg("User not found"))
 		}
 	}
 }
@@ -43,16 +43,16 @@ func TestUsersAreForAdmins(t *testing.T) {
 	for _, path := range []string{"/api/users", "/api/users/1", "/api/users/99"} {
 		for _, method := range []string{"GET", "POST"} {
 			for _, text := range []string{e.session(1).Access.Reveal(), e.application(2).Access.Reveal()} {
-				want(t, e.do(method, path, `{"status":2}`, bearerOf(text)), 403, msg("Admin privileges required"))
+				want(t, e.Do(method, path, `{"status":2}`, bearerOf(text)), 403, msg("Admin privileges required"))
 			}
-			want(t, e.do(method, path, "", bearerOf(boss.Refresh.Reveal())), 422, msg("Only non-refresh tokens are allowed"))
-			want(t, e.do(method, path, ""), 401, msg("Missing Authorization Header"))
+			want(t, e.Do(method, path, "", bearerOf(boss.Refresh.Reveal())), 422, msg("Only non-refresh tokens are allowed"))
+			want(t, e.Do(method, path, ""), 401, msg("Missing Authorization Header"))
 		}
 	}
-	if _, err := e.people.Set(t.Context(), account.By{}, "boss", account.Change{RemoveGroups: []string{"admins"}}); err != nil {
+	if _, err := e.Accounts.Set(t.Context(), account.By{}, "boss", account.Change{RemoveGroups: []string{"admins"}}); err != nil {
 		t.Fatal(err)
 	}
-	want(t, e.do("GET", "/api/users", "", bearerOf(boss.Access.Reveal())), 403, msg("Admin privileges required"))
+	want(t, e.Do("GET", "/api/users", "", bearerOf(boss.Access.Reveal())), 403, msg("Admin privileges required"))
 }
 
 // TestUsersUnderASharedKey: who holds the key could make any admin's access token, so
@@ -61,12 +61,12 @@ func TestUsersUnderASharedKey(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.ItemPath.KeyFile = "backend.key" })
 	for _, path := range []string{"/api/users", "/api/users/1"} {
 		for _, method := range []string{"GET", "POST"} {
-			want(t, e.do(method, path, `{"status":2}`, bearerOf(e.session(3).Access.Reveal())), 403, msg("Application token required"))
+			want(t, e.Do(method, path, `{"status":2}`, bearerOf(e.session(3).Access.Reveal())), 403, msg("Application token required"))
 		}
 	}
 	app := bearerOf(e.application(4).Access.Reveal())
-	want(t, e.do("GET", "/api/users/1", "", app), 200, single(user(1, "demo", "demo@example.org", "user", 1, false)))
-	want(t, e.do("GET", "/api/stations", "", bearerOf(e.session(1).Access.Reveal())), 200, stationsBody)
+	want(t, e.Do("GET", "/api/users/1", "", app), 200, single(user(1, "demo", "demo@example.org", "user", 1, false)))
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(e.session(1).Access.Reveal())), 200, stationsBody)
 }
 
 func TestCreateUser(t *testing.T) {
@@ -90,7 +90,7 @@ func TestCreateUser(t *testing.T) {
 		{"no JSON", ``, 400, msg("Failed to decode JSON object: Expecting value: line 1 column 1 (char 0)")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			want(t, e.do("POST", "/api/users", tc.body, boss), tc.status, tc.answer)
+			want(t, e.Do("POST", "/api/users", tc.body, boss), tc.status, tc.answer)
 		})
 	}
 	if w := e.login("fern", "long enough"); w.Code != 200 {
@@ -128,11 +128,11 @@ func TestUpdateUser(t *testing.T) {
 		{"odd case", "1", `{"Status":2}`, 400, msg("Failed to decode JSON object: member name differs only in letter case")},
 		{"nobody", "9", `{"status":2}`, 404, msg("User not found")},
 	} {
-		t.Run(tc.name, func(t *testing.T) { want(t, e.do("POST", "/api/users/"+tc.path, tc.body, boss), tc.status, tc.answer) })
+		t.Run(tc.name, func(t *testing.T) { want(t, e.Do("POST", "/api/users/"+tc.path, tc.body, boss), tc.status, tc.answer) })
 	}
 	// Activating again revives nothing.
-	want(t, e.do("GET", "/api/stations", "", bearerOf(demo.Access.Reveal())), 401, msg("Token has been revoked"))
-	want(t, e.do("POST", "/api/users/refresh", "", bearerOf(demo.Refresh.Reveal())), 401, msg("Token has been revoked"))
+	want(t, e.Do("GET", "/api/stations", "", bearerOf(demo.Access.Reveal())), 401, msg("Token has been revoked"))
+	want(t, e.Do("POST", "/api/users/refresh", "", bearerOf(demo.Refresh.Reveal())), 401, msg("Token has been revoked"))
 }
 
 func FuzzChange(f *testing.F) {

@@ -67,7 +67,7 @@ func TestFieldRows(t *testing.T) {
 				if c.kind != "" {
 					headers = []string{"Content-Type: " + c.kind}
 				}
-				want(t, at(t, e).do("POST", path, c.body, headers...), c.status, c.want)
+				want(t, at(t, e).Do("POST", path, c.body, headers...), c.status, c.want)
 			})
 		}
 	}
@@ -75,7 +75,7 @@ func TestFieldRows(t *testing.T) {
 
 // at gives e the running test.
 func at(t *testing.T, e *env) *env {
-	e.t = t
+	e.T = t
 	return e
 }
 
@@ -90,7 +90,7 @@ func TestMediaTypes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, nil)
-			w := e.do("POST", "/webservices/refresh_token.php", c.before+e.pair().Refresh.Reveal()+c.after, "Content-Type: "+c.kind)
+			w := e.Do("POST", "/webservices/refresh_token.php", c.before+e.pair().Refresh.Reveal()+c.after, "Content-Type: "+c.kind)
 			if w.Code != 200 || !strings.HasPrefix(w.Body.String(), `{"access":"`) {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
@@ -119,7 +119,7 @@ func TestMethods(t *testing.T) {
 		{"POST", "/api/auth/user/", 405, "GET, HEAD, OPTIONS", `{"detail":"Method \"POST\" not allowed."}`},
 	} {
 		t.Run(c.method+c.path, func(t *testing.T) {
-			w := at(t, e).do(c.method, c.path, "")
+			w := at(t, e).Do(c.method, c.path, "")
 			want(t, w, c.status, c.want)
 			if got := w.Header().Get("Allow"); got != c.allow {
 				t.Errorf("Allow %q, want %q", got, c.allow)

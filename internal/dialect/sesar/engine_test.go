@@ -21,22 +21,22 @@ func tokensIn(t *testing.T, body string) (access, refresh string) {
 }
 
 func (e *env) mustRefresh(refresh string) (string, string) {
-	e.t.Helper()
+	e.T.Helper()
 	w := e.refreshPHP(refresh)
 	if w.Code != 200 {
-		e.t.Fatalf("refresh: %d %s", w.Code, w.Body)
+		e.T.Fatalf("refresh: %d %s", w.Code, w.Body)
 	}
-	return tokensIn(e.t, w.Body.String())
+	return tokensIn(e.T, w.Body.String())
 }
 
 func bearer(text string) string { return "Authorization: Bearer " + text }
 
 // valid reports whether credentials_service_v2.php says yes to an access token.
 func (e *env) valid(access string) bool {
-	e.t.Helper()
-	w := e.do("GET", "/webservices/credentials_service_v2.php", "", bearer(access))
+	e.T.Helper()
+	w := e.Do("GET", "/webservices/credentials_service_v2.php", "", bearer(access))
 	if w.Code != 200 && w.Code != 401 {
-		e.t.Fatalf("credentials: %d %s", w.Code, w.Body)
+		e.T.Fatalf("credentials: %d %s", w.Code, w.Body)
 	}
 	return w.Code == 200
 }
@@ -63,7 +63,7 @@ func TestCredentialsRefusals(t *testing.T) {
 		"token in the query":   {"GET", "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := at(t, e).do(c.method, "/webservices/credentials_service_v2.php?access_token="+p.Access.Reveal(), c.body, c.headers...)
+			w := at(t, e).Do(c.method, "/webservices/credentials_service_v2.php?access_token="+p.Access.Reveal(), c.body, c.headers...)
 			want(t, w, 401, invalidLogin)
 			if got := w.Header().Get("Content-Type"); got != "application/xml" {
 				t.Errorf("Content-Type %q", got)
@@ -83,9 +83,9 @@ func TestCredentialsCodes(t *testing.T) {
 		t.Run(c.attr, func(t *testing.T) {
 			at(t, e).setAttr("samples.user_codes", c.attr)
 			body := "<results><valid>yes</valid><user_codes>" + c.users + "</user_codes><sesar_codes>" + c.sesar + "</sesar_codes></results>"
-			want(t, e.do("GET", "/webservices/credentials_service_v2.php", "", bearer(access)), 200, body)
-			want(t, e.do("POST", "/webservices/credentials_service_v2.php", "username=x", bearer(access), asForm), 200, body)
-			if w := e.do("HEAD", "/webservices/credentials_service_v2.php", "", bearer(access)); w.Code != 200 {
+			want(t, e.Do("GET", "/webservices/credentials_service_v2.php", "", bearer(access)), 200, body)
+			want(t, e.Do("POST", "/webservices/credentials_service_v2.php", "username=x", bearer(access), asForm), 200, body)
+			if w := e.Do("HEAD", "/webservices/credentials_service_v2.php", "", bearer(access)); w.Code != 200 {
 				t.Errorf("HEAD: status %d", w.Code)
 			}
 		})
@@ -113,7 +113,7 @@ func TestBearerRows(t *testing.T) {
 		for _, to := range []string{"GET /api/auth/user/", "DELETE /api/auth/token/blacklist-all/", "POST /api/auth/token/blacklist-all/"} {
 			t.Run(name+" "+to, func(t *testing.T) {
 				method, path, _ := strings.Cut(to, " ")
-				w := at(t, e).do(method, path, "", c.headers...)
+				w := at(t, e).Do(method, path, "", c.headers...)
 				want(t, w, 401, c.want)
 				if got := w.Header().Get("WWW-Authenticate"); got != `Bearer realm="api"` {
 					t.Errorf("WWW-Authenticate %q", got)
@@ -144,7 +144,7 @@ func TestMint(t *testing.T) {
 		{"odd case", "POST", `{"NAME":"x"}`, "", 400, `{"detail":"JSON parse error - member name differs only in letter case: expected name at byte 1"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := at(t, e).do(c.method, "/api/auth/token/", c.body, bearer(key), asJSON)
+			w := at(t, e).Do(c.method, "/api/auth/token/", c.body, bearer(key), asJSON)
 			if c.status != 200 {
 				want(t, w, c.status, c.want)
 				return
@@ -153,7 +153,7 @@ func TestMint(t *testing.T) {
 				t.Errorf("body %s", w.Body)
 			}
 			tokensIn(t, w.Body.String())
-			all, err := e.engine.List(t.Context(), token.Operator(), token.Filter{Account: e.demo, Kinds: []token.GrantKind{token.Pair}})
+			all, err := e.Engine.List(t.Context(), token.Operator(), token.Filter{Account: e.demo, Kinds: []token.GrantKind{token.Pair}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,25 +162,25 @@ func TestMint(t *testing.T) {
 			}
 		})
 	}
-	access, _ := tokensIn(t, e.do("POST", "/api/auth/token/", "", bearer(key)).Body.String())
-	if _, err := e.engine.Revoke(t.Context(), token.Operator(), token.RevokeRequest{Grant: keyGrant}); err != nil {
+	access, _ := tokensIn(t, e.Do("POST", "/api/auth/token/", "", bearer(key)).Body.String())
+	if _, err := e.Engine.Revoke(t.Context(), token.Operator(), token.RevokeRequest{Grant: keyGrant}); err != nil {
 		t.Fatal(err)
 	}
 	if e.valid(access) {
 		t.Error("a pair outlived the key it was made with")
 	}
-	want(t, e.do("POST", "/api/auth/token/", "", bearer(key)), 401, badBearerBody)
+	want(t, e.Do("POST", "/api/auth/token/", "", bearer(key)), 401, badBearerBody)
 }
 
 func TestMintNeedsPermission(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.Allow.Groups = []string{"curators"} })
 	key, _ := e.apiKey()
 	p := e.pair() // the operator is not bound by it
-	want(t, e.do("POST", "/api/auth/token/", "", bearer(key)), 401,
+	want(t, e.Do("POST", "/api/auth/token/", "", bearer(key)), 401,
 		`{"errors":{"permissions":"You do not have permission to generate a jwt."}}`)
-	want(t, e.do("POST", "/api/auth/token/", "", bearer(p.Access.Reveal())), 401, badBearerBody)
-	want(t, e.do("POST", "/api/auth/token/", ""), 401, `{"detail":"Authentication credentials were not provided."}`)
-	if w := e.do("GET", "/api/auth/user/", "", bearer(p.Access.Reveal())); !strings.Contains(w.Body.String(), `"upload_permission_status":"denied"`) {
+	want(t, e.Do("POST", "/api/auth/token/", "", bearer(p.Access.Reveal())), 401, badBearerBody)
+	want(t, e.Do("POST", "/api/auth/token/", ""), 401, `{"detail":"Authentication credentials were not provided."}`)
+	if w := e.Do("GET", "/api/auth/user/", "", bearer(p.Access.Reveal())); !strings.Contains(w.Body.String(), `"upload_permission_status":"denied"`) {
 		t.Errorf("user: %d %s", w.Code, w.Body)
 	}
 	want(t, e.refreshPHP(p.Refresh.Reveal()), 401, genericBody)
@@ -191,13 +191,13 @@ func TestDisabledAccount(t *testing.T) {
 	e := newEnv(t, nil)
 	p := e.pair()
 	key, _ := e.apiKey()
-	if _, err := e.engine.EndAccount(t.Context(), token.Operator(), e.demo, "disabled", "left"); err != nil {
+	if _, err := e.Engine.EndAccount(t.Context(), token.Operator(), e.demo, "disabled", "left"); err != nil {
 		t.Fatal(err)
 	}
 	want(t, e.refreshPHP(p.Refresh.Reveal()), 401, genericBody)
-	want(t, e.do("POST", "/api/auth/token/", "", bearer(key)), 401, badBearerBody)
-	want(t, e.do("GET", "/api/auth/user/", "", bearer(p.Access.Reveal())), 401, badBearerBody)
-	want(t, e.do("GET", "/webservices/credentials_service_v2.php", "", bearer(p.Access.Reveal())), 401, invalidLogin)
+	want(t, e.Do("POST", "/api/auth/token/", "", bearer(key)), 401, badBearerBody)
+	want(t, e.Do("GET", "/api/auth/user/", "", bearer(p.Access.Reveal())), 401, badBearerBody)
+	want(t, e.Do("GET", "/webservices/credentials_service_v2.php", "", bearer(p.Access.Reveal())), 401, invalidLogin)
 }
 
 // TestStoreFails: 503 in the endpoint's own shape, and nothing is half done.
@@ -205,7 +205,7 @@ func TestStoreFails(t *testing.T) {
 	e := newEnv(t, nil)
 	p := e.pair()
 	key, _ := e.apiKey()
-	e.breakStore()
+	e.BreakStore()
 	const asDRF = `{"detail":"Service temporarily unavailable, try again later.","code":"service_unavailable"}`
 	const asXML = `<results><valid>no</valid><error>Service temporarily unavailable, try again later</error></results>`
 	body := `{"refresh":"` + p.Refresh.Reveal() + `"}`
@@ -219,16 +219,14 @@ func TestStoreFails(t *testing.T) {
 		{"GET", "/api/auth/user/", "", p.Access.Reveal(), asDRF},
 	} {
 		t.Run(c.method+c.path, func(t *testing.T) {
-			w := at(t, e).do(c.method, c.path, c.body, bearer(c.auth), asJSON)
+			w := at(t, e).Do(c.method, c.path, c.body, bearer(c.auth), asJSON)
 			want(t, w, 503, c.want)
 			if got := w.Header().Get("Retry-After"); got != "1" {
 				t.Errorf("Retry-After %q, want 1", got)
 			}
 		})
 	}
-	e.mu.Lock()
-	e.err = nil
-	e.mu.Unlock()
+	e.MendStore()
 	at(t, e).mustRefresh(p.Refresh.Reveal())
 }
 
@@ -242,8 +240,8 @@ func TestNoSecretInLog(t *testing.T) {
 	e.refreshPHP(access)
 	e.refreshPHP(refresh + "x")
 	e.valid(refresh)
-	e.do("POST", "/api/auth/token/", "", bearer(key[1:]))
-	logged := e.log.String()
+	e.Do("POST", "/api/auth/token/", "", bearer(key[1:]))
+	logged := e.Log.String()
 	if n := strings.Count(logged, "token refused"); n != 5 {
 		t.Errorf("%d refusals logged, want 5:\n%s", n, logged)
 	}
@@ -274,15 +272,15 @@ func TestServiceTellsTheEngine(t *testing.T) {
 // TestPrefixes: the root as prefix, no JSON API, and a prefix inside the other.
 func TestPrefixes(t *testing.T) {
 	root := newEnv(t, func(c *config.Service) { c.Path, c.Sesar.JSONPath = "/", "" })
-	if w := root.do("POST", "/refresh_token.php", `{"refresh":"`+root.pair().Refresh.Reveal()+`"}`, asJSON); w.Code != 200 {
+	if w := root.Do("POST", "/refresh_token.php", `{"refresh":"`+root.pair().Refresh.Reveal()+`"}`, asJSON); w.Code != 200 {
 		t.Errorf("at the root: %d %s", w.Code, w.Body)
 	}
-	want(t, root.do("POST", "/api/auth/token/refresh/", "{}", asJSON), 404,
+	want(t, root.Do("POST", "/api/auth/token/refresh/", "{}", asJSON), 404,
 		`<results><valid code="NotFound">no</valid><error>There is no such service here</error></results>`)
 	inner := newEnv(t, func(c *config.Service) { c.Path, c.Sesar.JSONPath = "/api/php", "/api" })
-	want(t, inner.do("GET", "/api/php/x", ""), 404,
+	want(t, inner.Do("GET", "/api/php/x", ""), 404,
 		`<results><valid code="NotFound">no</valid><error>There is no such service here</error></results>`)
-	want(t, inner.do("GET", "/api/x", ""), 404, `{"detail":"Not found."}`)
+	want(t, inner.Do("GET", "/api/x", ""), 404, `{"detail":"Not found."}`)
 }
 
 func TestNames(t *testing.T) {

@@ -39,11 +39,11 @@ func TestGoldenTokens(t *testing.T) {
 		key  jws.Signer
 		mint token.Mint
 	}{
-		{"access", k.access, mintOf(token.Access, "ES256")},
+		{"access", k.Access, mintOf(token.Access, "ES256")},
 		{"access under a shared secret", secretKey(t, 9), mintOf(token.Access, "HS256")},
-		{"refresh", k.refresh, mintOf(token.Refresh, "HS256")},
-		{"refresh with a cap", k.refresh, capped},
-		{"subject that is no number", k.access, texted},
+		{"refresh", k.Refresh, mintOf(token.Refresh, "HS256")},
+		{"refresh with a cap", k.Refresh, capped},
+		{"subject that is no number", k.Access, texted},
 	} {
 		header, payload, err := testFormat.Mint(c.mint)
 		if err != nil {

@@ -19,8 +19,8 @@ func TestWrongKindAtRefresh(t *testing.T) {
 	p := e.pair()
 	want(t, e.refreshPHP(p.Access.Reveal()), 401, genericBody)
 	body := `{"refresh":"` + p.Access.Reveal() + `"}`
-	want(t, e.do("POST", "/api/auth/token/refresh/", body, asJSON), 401, `{"error":"Invalid or expired refresh token."}`)
-	want(t, e.do("POST", "/api/auth/token/blacklist/", body, asJSON), 401, `{"detail":"Token has wrong type","code":"token_not_valid"}`)
+	want(t, e.Do("POST", "/api/auth/token/refresh/", body, asJSON), 401, `{"error":"Invalid or expired refresh token."}`)
+	want(t, e.Do("POST", "/api/auth/token/blacklist/", body, asJSON), 401, `{"detail":"Token has wrong type","code":"token_not_valid"}`)
 	e.mustRefresh(p.Refresh.Reveal())
 }
 
@@ -43,7 +43,7 @@ func TestReplayLate(t *testing.T) {
 	e := newEnv(t, nil)
 	first := e.pair().Refresh.Reveal()
 	access, second := e.mustRefresh(first)
-	e.advance(61 * time.Second)
+	e.Advance(61 * time.Second)
 	want(t, e.refreshPHP(first), 401, genericBody)
 	want(t, e.refreshPHP(second), 401, genericBody)
 	if e.valid(access) {
@@ -55,7 +55,7 @@ func TestReplayGivesSame(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.Replay = "same" })
 	first := e.pair().Refresh.Reveal()
 	w := e.refreshPHP(first)
-	e.advance(30 * time.Second)
+	e.Advance(30 * time.Second)
 	want(t, e.refreshPHP(first), 200, w.Body.String())
 }
 
@@ -73,7 +73,7 @@ func TestLostAnswer(t *testing.T) {
 			t.Fatalf("%s: %d %s", path, lost.Status, lost.Body)
 		}
 		lost.Lost(t.Context())
-		e.advance(5 * time.Minute)
+		e.Advance(5 * time.Minute)
 		again := e.routes[path](t.Context(), r)
 		if again.Status != 200 || string(again.Body) != string(lost.Body) {
 			t.Errorf("%s: got %d %s, want the lost answer %s", path, again.Status, again.Body, lost.Body)
@@ -84,28 +84,28 @@ func TestLostAnswer(t *testing.T) {
 func TestLifetimes(t *testing.T) {
 	e := newEnv(t, nil)
 	access, refresh := e.mustRefresh(e.pair().Refresh.Reveal())
-	e.advance(24*time.Hour - time.Second)
+	e.Advance(24*time.Hour - time.Second)
 	if !e.valid(access) {
 		t.Error("the access token ended within its day")
 	}
-	e.advance(time.Second)
+	e.Advance(time.Second)
 	if e.valid(access) {
 		t.Error("an access token at its exp is expired")
 	}
 	for range 4 {
-		e.advance(20 * 24 * time.Hour)
+		e.Advance(20 * 24 * time.Hour)
 		_, refresh = e.mustRefresh(refresh)
 	}
-	e.advance(30 * 24 * time.Hour)
+	e.Advance(30 * 24 * time.Hour)
 	want(t, e.refreshPHP(refresh), 401, genericBody)
 }
 
 func TestCap(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.Cap = 40 * config.Day })
 	_, refresh := e.mustRefresh(e.pair().Refresh.Reveal())
-	e.advance(25 * 24 * time.Hour)
+	e.Advance(25 * 24 * time.Hour)
 	_, refresh = e.mustRefresh(refresh)
-	e.advance(15 * 24 * time.Hour)
+	e.Advance(15 * 24 * time.Hour)
 	want(t, e.refreshPHP(refresh), 401, genericBody)
 }
 
@@ -117,12 +117,12 @@ func TestSixthPair(t *testing.T) {
 	for range 5 {
 		p := e.pair()
 		access, refresh = append(access, p.Access.Reveal()), append(refresh, p.Refresh.Reveal())
-		e.advance(time.Minute)
+		e.Advance(time.Minute)
 	}
 	session := e.issue(token.Session)
 	access[0], refresh[0] = e.mustRefresh(refresh[0])
 	key, _ := e.apiKey()
-	if w := e.do("POST", "/api/auth/token/", "", bearer(key)); w.Code != 200 {
+	if w := e.Do("POST", "/api/auth/token/", "", bearer(key)); w.Code != 200 {
 		t.Fatalf("minting: %d %s", w.Code, w.Body)
 	}
 	for i := range access {
@@ -139,12 +139,12 @@ func TestSixthPair(t *testing.T) {
 func TestRevokeAll(t *testing.T) {
 	e := newEnv(t, nil)
 	other := e.account("other")
-	strange, err := e.engine.Issue(t.Context(), token.Operator(), token.IssueRequest{Service: "samples", Kind: token.Pair, Account: other})
+	strange, err := e.Engine.Issue(t.Context(), token.Operator(), token.IssueRequest{Service: "samples", Kind: token.Pair, Account: other})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mine := []token.Tokens{e.pair(), e.pair(), e.issue(token.Session)}
-	want(t, e.do("DELETE", "/api/auth/token/blacklist-all/", "", bearer(mine[0].Access.Reveal())), 200,
+	want(t, e.Do("DELETE", "/api/auth/token/blacklist-all/", "", bearer(mine[0].Access.Reveal())), 200,
 		`{"message":"All 3 token(s) have been revoked."}`)
 	for i, p := range mine {
 		if e.valid(p.Access.Reveal()) {
@@ -162,12 +162,12 @@ func TestRevokeAll(t *testing.T) {
 func TestRevokeAllUnderASharedKey(t *testing.T) {
 	e := newEnv(t, func(c *config.Service) { c.Sesar.AccessKeyFile = "held-elsewhere.pem" })
 	p := e.pair()
-	want(t, e.do("DELETE", "/api/auth/token/blacklist-all/", "", bearer(p.Access.Reveal())), 403,
+	want(t, e.Do("DELETE", "/api/auth/token/blacklist-all/", "", bearer(p.Access.Reveal())), 403,
 		`{"detail":"You do not have permission to perform this action."}`)
 	if !e.valid(p.Access.Reveal()) {
 		t.Error("the pair ended")
 	}
-	want(t, e.do("POST", "/api/auth/token/blacklist/", `{"refresh":"`+p.Refresh.Reveal()+`"}`, asJSON), 200, `{}`)
+	want(t, e.Do("POST", "/api/auth/token/blacklist/", `{"refresh":"`+p.Refresh.Reveal()+`"}`, asJSON), 200, `{}`)
 }
 
 // TestParallelRefresh: of many at once one wins, and nothing forks.
@@ -219,7 +219,7 @@ func TestRefreshJSONRows(t *testing.T) {
 		{"plain text", "text/plain", `a`, 415, `{"detail":"Unsupported media type \"text/plain\" in request."}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			want(t, at(t, e).do("POST", "/api/auth/token/refresh/", c.body, "Content-Type: "+c.kind), c.status, c.want)
+			want(t, at(t, e).Do("POST", "/api/auth/token/refresh/", c.body, "Content-Type: "+c.kind), c.status, c.want)
 		})
 	}
 }
@@ -244,11 +244,11 @@ func TestHostileTokens(t *testing.T) {
 	}
 	for _, text := range hostile {
 		want(t, e.refreshPHP(text), 401, genericBody)
-		want(t, e.do("POST", "/api/auth/token/refresh/", `{"refresh":"`+text+`"}`, asJSON), 401, `{"error":"Invalid or expired refresh token."}`)
-		want(t, e.do("POST", "/api/auth/token/blacklist/", `{"refresh":"`+text+`"}`, asJSON), 401, genericBody)
-		want(t, e.do("GET", "/webservices/credentials_service_v2.php", "", bearer(text)), 401, invalidLogin)
-		want(t, e.do("GET", "/api/auth/user/", "", bearer(text)), 401, badBearerBody)
-		want(t, e.do("POST", "/api/auth/token/", "", bearer(text)), 401, badBearerBody)
+		want(t, e.Do("POST", "/api/auth/token/refresh/", `{"refresh":"`+text+`"}`, asJSON), 401, `{"error":"Invalid or expired refresh token."}`)
+		want(t, e.Do("POST", "/api/auth/token/blacklist/", `{"refresh":"`+text+`"}`, asJSON), 401, genericBody)
+		want(t, e.Do("GET", "/webservices/credentials_service_v2.php", "", bearer(text)), 401, invalidLogin)
+		want(t, e.Do("GET", "/api/auth/user/", "", bearer(text)), 401, badBearerBody)
+		want(t, e.Do("POST", "/api/auth/token/", "", bearer(text)), 401, badBearerBody)
 		if t.Failed() {
 			t.Fatalf("with the token %q", text)
 		}
