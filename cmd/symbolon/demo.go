@@ -36,6 +36,9 @@ func (demoCommand) Run(ctx context.Context, t *terminal, all *commands) error {
 	defer ln.Close()
 	conf := config.Dev(dir, ln.Addr().String())
 	conf.LogLevel = "error"
+	if err := conf.Check(); err != nil {
+		return err
+	}
 	a, err := app.Open(ctx, app.Options{Config: conf, Now: time.Now, Log: logger(t.err, conf), Serve: true})
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 )
 
 // Field is one named member of an Object.
@@ -106,11 +105,8 @@ func appendASCIIString(b []byte, s string) []byte {
 			b = append(b, short...)
 		case c >= ' ' && c <= '~':
 			b = append(b, byte(c))
-		case c > 0xffff:
-			high, low := utf16.EncodeRune(c)
-			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
 		default:
-			b = fmt.Appendf(b, `\u%04x`, c)
+			b = appendEscape(b, c)
 		}
 	}
 	return append(b, '"')

@@ -3,8 +3,6 @@ package edi
 import (
 	"errors"
 	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"symbolon/internal/config"
 	"symbolon/internal/httpio"
@@ -47,7 +45,7 @@ func (f *format) Mint(m token.Mint) (header, payload []byte, err error) {
 	} else {
 		claims = append(claims, ownClaims(m)...)
 	}
-	return httpio.JSON(head), ascii(httpio.JSON(append(claims, extra...))), nil
+	return httpio.JSON(head), httpio.ASCII(httpio.JSON(append(claims, extra...))), nil
 }
 
 func ownClaims(m token.Mint) httpio.Object {
@@ -129,29 +127,4 @@ func (w *wire) or(name string, value any) httpio.Field {
 		return member(name, raw)
 	}
 	return member(name, value)
-}
-
-// ascii escapes what is outside printable ASCII in a JSON text, where it can only stand
-// inside strings.
-func ascii(text []byte) []byte {
-	out := make([]byte, 0, len(text))
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		text = text[n:]
-		switch {
-		case r >= ' ' && r <= '~':
-			out = append(out, byte(r))
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			out = appendEscape(appendEscape(out, high), low)
-		default:
-			out = appendEscape(out, r)
-		}
-	}
-	return out
-}
-
-func appendEscape(b []byte, r rune) []byte {
-	const hex = "0123456789abcdef"
-	return append(b, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 }

@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"symbolon/internal/httpio"
 	"symbolon/internal/token"
@@ -21,7 +19,7 @@ func answer(status int, body httpio.Object) httpio.Response {
 	if status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	return httpio.Response{Status: status, Header: h, Body: append(ascii(httpio.JSON(body)), '\n')}
+	return httpio.Response{Status: status, Header: h, Body: append(httpio.ASCII(httpio.JSON(body)), '\n')}
 }
 
 func message(status int, msg string) httpio.Response {
@@ -59,28 +57,3 @@ func caller(r *httpio.Request, actor string, account int64) token.Caller {
 func wireDate(t time.Time) string { return t.UTC().Format("01/02/2006, 15:04:05") }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// ascii escapes what is outside printable ASCII in a JSON text, where it can only stand
-// inside strings.
-func ascii(text []byte) []byte {
-	out := make([]byte, 0, len(text))
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		text = text[n:]
-		switch {
-		case r >= ' ' && r <= '~':
-			out = append(out, byte(r))
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			out = appendEscape(appendEscape(out, high), low)
-		default:
-			out = appendEscape(out, r)
-		}
-	}
-	return out
-}
-
-func appendEscape(b []byte, r rune) []byte {
-	const hex = "0123456789abcdef"
-	return append(b, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
-}

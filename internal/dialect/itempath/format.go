@@ -58,7 +58,7 @@ func (format) Mint(m token.Mint) ([]byte, []byte, error) {
 	if !m.Cap.IsZero() {
 		c.Cap = m.Cap.Unix()
 	}
-	return []byte(header), ascii(httpio.JSON(c)), nil
+	return []byte(header), httpio.ASCII(httpio.JSON(c)), nil
 }
 
 func uuid(id [16]byte) string {
