@@ -155,6 +155,8 @@ func services() []*token.Service {
 			ApplicationLife: 365 * 24 * time.Hour, ApplicationIdle: 30 * 24 * time.Hour},
 		{Name: "closed", Format: plain{}, AccessLifetime: time.Hour, RefreshLifetime: 24 * time.Hour, Rotates: true,
 			ReplayWindow: time.Minute, Groups: []string{"staff"}, Types: []string{"person"}},
+		{Name: "asked", Format: plain{}, AccessLifetime: time.Hour, RefreshLifetime: 24 * time.Hour, Rotates: true,
+			ReplayWindow: time.Minute, RequireAttr: "can_use"},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"symbolon/internal/account"
 	"symbolon/internal/token"
 )
 
@@ -123,6 +124,19 @@ func TestRotationAsksARestrictedServiceAnew(t *testing.T) {
 	got = f.mustRefresh("closed", got.Refresh.Reveal())
 	check(t, f.dir.RemoveMember(f.ctx, by, "staff", "ann"))
 	_, err = f.refresh("closed", got.Refresh.Reveal())
+	wantCode(t, err, token.Forbidden)
+}
+
+func TestRotationAsksForTheAttributeAnew(t *testing.T) {
+	f := newFixture(t)
+	set := func(value string) {
+		_, err := f.dir.Set(f.ctx, by, "ann", account.Change{Attrs: map[string]string{"asked.can_use": value}})
+		check(t, err)
+	}
+	set("1")
+	got := f.mustRefresh("asked", f.issue("asked").Refresh.Reveal())
+	set("")
+	_, err := f.refresh("asked", got.Refresh.Reveal())
 	wantCode(t, err, token.Forbidden)
 }
 

@@ -11,9 +11,9 @@ import (
 // changes the state, writes the audit line and appends to the feed; it is
 // durable when the verb returns nil. The store is told the services when it is
 // made, and asks them (Admit, NewSubject, Limits, Names) inside its transactions.
-// A refusal is an *Error with its code and
-// has changed nothing unless the verb's result says so; any other failure is
-// Unavailable. All verbs may be called at once from many goroutines.
+// A refusal is an *Error with its code and has changed nothing unless the
+// verb's result says so; any other failure is Unavailable. All verbs may be
+// called at once from many goroutines.
 type Store interface {
 	Grants
 	Reader
@@ -32,8 +32,8 @@ type Grants interface {
 	Issue(context.Context, IssueVerb) (Issued, error)
 	// Rotate moves a grant to its next generation if the presented one is
 	// current, and otherwise decides what the presented token means. Its
-	// outcome, revocation included, is committed with a nil error. A grant
-	// gone stale is rotated only if the service still admits the account.
+	// outcome, revocation included, is committed with a nil error. A service
+	// with restrictions is asked first whether it still admits the account.
 	Rotate(context.Context, RotateVerb) (Rotated, error)
 	// Revoke ends one grant or many of an account, children included, and
 	// cuts off what names a person where its last grant of a service ended.

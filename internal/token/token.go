@@ -221,6 +221,11 @@ type Service struct {
 	System func(id string) (Subject, bool)
 }
 
+// Restricted reports whether Admit asks for more than an active account.
+func (s *Service) Restricted() bool {
+	return len(s.Types)+len(s.Groups) > 0 || s.RequireIdentity != "" || s.RequireAttr != ""
+}
+
 // Admit refuses, with Forbidden, a subject that the service is not for.
 func (s *Service) Admit(sub Subject) error {
 	switch {

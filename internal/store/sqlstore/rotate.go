@@ -55,7 +55,7 @@ const selectCurrent = `SELECT account_id FROM grants WHERE id = $1 AND nonce = $
 // admitCurrent asks a restricted service about the account when the presented token is the present one.
 func (v *verb) admitCurrent(rv token.RotateVerb) error {
 	svc := v.store.service(rv.Service)
-	if svc == nil || len(svc.Types)+len(svc.Groups) == 0 && svc.RequireIdentity == "" {
+	if svc == nil || !svc.Restricted() {
 		return nil
 	}
 	id, err := value[int64](v.QueryRow(selectCurrent, rv.Grant, rv.Nonce, rv.Generation, rv.Service))
