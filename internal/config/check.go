@@ -108,6 +108,7 @@ func (c *Config) check(r *report) {
 		}
 	}
 	c.checkLDAP(r)
+	c.checkSignIn(r)
 	c.checkServices(r)
 }
 
@@ -182,6 +183,9 @@ type keyFile struct {
 func (c *Config) keyFiles() []keyFile {
 	all := []keyFile{{"master_key_file", &c.MasterKeyFile, -1},
 		{"ldap.ca_file", &c.LDAP.CAFile, -2}, {"ldap.bind_password_file", &c.LDAP.BindPasswordFile, -3}}
+	for i := range c.SignIn.Providers {
+		all = append(all, keyFile{providerPath(i) + ".client_secret_file", &c.SignIn.Providers[i].ClientSecretFile, -4 - i})
+	}
 	for i := range c.Services {
 		s, path := &c.Services[i], element("services", i)
 		if s.Sesar != nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -14,6 +15,7 @@ const (
 var (
 	namePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	prefixPattern  = regexp.MustCompile(`^/[A-Za-z0-9/._~-]*$`)
+	hostPattern    = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|[0-9a-f:]+)$`)
 	ediIDPattern   = regexp.MustCompile(`^EDI-([0-9a-f]{32}|[0-9a-f]{40})$`)
 	reservedPrefix = []string{"/symbolon", "/.well-known", "/healthz", "/readyz"}
 )
@@ -171,7 +173,18 @@ func checkEDI(r *report, at string, s *Service) {
 			r.add(at+"."+f.key, "%s is empty; give it a value, or remove the line", f.key)
 		}
 	}
+	for i, host := range own.ReturnHosts {
+		if !plainHost(host) {
+			r.add(element(at+".return_hosts", i), "return_hosts: %q is not a host, with a port or without; write it like portal.edirepository.org", host)
+		}
+	}
 	checkEDIIDs(r, at, own)
+}
+
+// plainHost keeps to one spelling of a host, the one that a URL's host is compared with.
+func plainHost(host string) bool {
+	u, err := url.Parse("https://" + host)
+	return err == nil && u.Host == host && hostPattern.MatchString(u.Hostname()) && !strings.HasSuffix(host, ":") && u.Port() != "443"
 }
 
 func checkEDIIDs(r *report, at string, own *EDI) {

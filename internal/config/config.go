@@ -40,6 +40,8 @@ type Config struct {
 	Dev bool `yaml:"dev"`
 	// Sign-in by LDAP, which the dialect edi has.
 	LDAP LDAP `yaml:"ldap"`
+	// How people sign in on the pages of this server, and for how long.
+	SignIn SignIn `yaml:"sign_in"`
 	// The services, each one mount of a dialect.
 	Services []Service `yaml:"services"`
 
@@ -86,6 +88,41 @@ type LDAPGroups struct {
 	Attribute string `yaml:"attribute"`
 	// The groups, as "DN": name of the group here. Others are not looked at.
 	Map map[string]string `yaml:"map"`
+}
+
+// SignIn says by which doors people come in on the pages, and when they are signed out.
+type SignIn struct {
+	// People may sign in with a password.
+	Password bool `yaml:"password"`
+	// A browser that is not used for so long is signed out.
+	Idle Duration `yaml:"idle"`
+	// Any browser is signed out after so long, used or not.
+	Absolute Duration `yaml:"absolute"`
+	// The providers with which people may sign in: ORCID and others. With each one
+	// register base_url/symbolon/callback/NAME as the address to come back to, and
+	// base_url/auth/callback/NAME too where a service of dialect edi has the path /auth.
+	Providers []Provider `yaml:"providers"`
+}
+
+// Provider is one outside service that vouches for people: an OpenID provider, or GitHub.
+type Provider struct {
+	// Name of the provider in identities, commands and links: a lower-case letter, then
+	// up to 31 lower-case letters, digits and hyphens. It is part of every identity, so
+	// do not change it later. Empty means kind.
+	Name string `yaml:"name"`
+	// What it is: orcid, orcid-sandbox, google, microsoft, github, or oidc for any other
+	// OpenID provider. With dev, orcid is a stand-in that this server has itself.
+	Kind string `yaml:"kind"`
+	// What the button says. Empty means the provider's own name.
+	Label string `yaml:"label"`
+	// Id of this server at the provider, which gives it out when you register there.
+	ClientID string `yaml:"client_id"`
+	// File with the secret that belongs to client_id.
+	ClientSecretFile string `yaml:"client_secret_file"`
+	// Issuer, exactly as the provider's tokens spell it. Only kind oidc needs it, and
+	// microsoft may have https://login.microsoftonline.com/TENANT/v2.0 to let in one
+	// tenant's people alone, TENANT being its number and not its domain.
+	Issuer string `yaml:"issuer"`
 }
 
 // Service is one mount of a dialect. NewService gives it its defaults.
@@ -171,6 +208,9 @@ type EDI struct {
 	LegacyCertFile string `yaml:"legacy_cert_file"`
 	// How long a legacy token lives. 0s means access_lifetime.
 	LegacyLifetime Duration `yaml:"legacy_lifetime"`
+	// Hosts, with :PORT where it is not the usual one, to which signing in by a browser
+	// may send people, and their tokens with them. Empty means none.
+	ReturnHosts []string `yaml:"return_hosts"`
 	// Hosted domain (hd) in the tokens.
 	HD string `yaml:"hd"`
 	// File with the service secret, 20 characters or more, of POST

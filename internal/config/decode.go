@@ -149,6 +149,10 @@ func (d *decoder) value(n *yaml.Node, field reflect.Value, path string) {
 		d.mapping(n, path, fields(p), d.suggest(fields(p)))
 	case *LDAP:
 		d.mapping(n, path, fields(p), d.suggest(fields(p)))
+	case *SignIn:
+		d.mapping(n, path, fields(p), d.suggest(fields(p)))
+	case *[]Provider:
+		d.providers(n, p, path)
 	case *LDAPGroups:
 		d.mapping(n, path, fields(p), d.suggest(fields(p)))
 	case *map[string]string:
@@ -244,6 +248,22 @@ func (d *decoder) pairs(n *yaml.Node, p *map[string]string, path string) {
 			*p = map[string]string{}
 		}
 		(*p)[key] = value
+	}
+}
+
+func (d *decoder) providers(n *yaml.Node, p *[]Provider, path string) {
+	if n.Kind != yaml.SequenceNode {
+		d.add(path, "providers must be a list, each entry beginning with a hyphen as `- kind: orcid`")
+		return
+	}
+	if len(n.Content) > maxProviders {
+		d.add(path, "providers has %d entries, more than the %d allowed; remove some", len(n.Content), maxProviders)
+		return
+	}
+	for i, child := range n.Content {
+		var one Provider
+		d.mapping(child, element(path, i), fields(&one), d.suggest(fields(&one)))
+		*p = append(*p, one)
 	}
 }
 

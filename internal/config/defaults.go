@@ -4,6 +4,7 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,6 +21,7 @@ func newConfig() *Config {
 		AuditKeep:       400 * Day,
 		LDAP: LDAP{Timeout: Duration(5 * time.Second), Filter: "(&(objectClass=person)(uid=NAME))",
 			Groups: LDAPGroups{Attribute: "memberOf"}},
+		SignIn: SignIn{Password: true, Idle: Duration(12 * time.Hour), Absolute: 7 * Day},
 	}
 }
 
@@ -34,7 +36,7 @@ func NewService(name, dialect, path string) Service {
 }
 
 // Dev returns the configuration of a development server: loopback, one service of
-// each dialect, everything under the folder data. An empty listen means
+// each dialect, the ORCID stand-in, everything under the folder data. An empty listen means
 // 127.0.0.1:8080. It writes nothing and checks nothing.
 func Dev(data, listen string) *Config {
 	c := newConfig()
@@ -46,6 +48,7 @@ func Dev(data, listen string) *Config {
 	if abs, err := filepath.Abs(data); err == nil {
 		c.Data = abs
 	}
+	c.SignIn.Providers = []Provider{{Kind: kindORCID}}
 	samples := NewService("samples", "sesar", "/webservices")
 	samples.Sesar.JSONPath = "/api"
 	c.Services = []Service{samples, NewService("ecology", "edi", "/auth"),
@@ -54,8 +57,8 @@ func Dev(data, listen string) *Config {
 	return c
 }
 
-// Resolve fills each empty value that follows from others: store, base_url, and of
-// each service issuer, audience and legacy_lifetime. With port 0, base_url and what
+// Resolve fills each empty value that follows from others: store, base_url, of each
+// provider name, label and issuer, and of each service issuer, audience and legacy_lifetime. With port 0, base_url and what
 // follows from it stay empty: set Listen to the real address and resolve again.
 func (c *Config) Resolve() {
 	c.derive(c, func(field, value any) {
@@ -69,6 +72,7 @@ func (c *Config) Resolve() {
 // that a written file still follows a flag that changes what they come from.
 func (c *Config) underived() *Config {
 	w := *c
+	w.SignIn.Providers = slices.Clone(c.SignIn.Providers)
 	w.Services = nil
 	for _, s := range c.Services {
 		if s.EDI != nil {
@@ -94,6 +98,9 @@ func (c *Config) underived() *Config {
 func (c *Config) derive(from *Config, f func(field, value any)) {
 	f(&c.Store, sqlitePrefix+filepath.Join(from.Data, "symbolon.db"))
 	f(&c.BaseURL, originOf(from.Listen))
+	for i := range c.SignIn.Providers {
+		from.deriveProvider(&c.SignIn.Providers[i], from.SignIn.Providers[i], f)
+	}
 	for i := range c.Services {
 		s, given := &c.Services[i], &from.Services[i]
 		if s.CollectiveAccess != nil {

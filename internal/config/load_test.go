@@ -50,7 +50,8 @@ func TestLoadGivesDefaults(t *testing.T) {
 		Listen: "127.0.0.1:8080", Data: dir + "/data", Store: "sqlite:" + dir + "/data/symbolon.db",
 		BaseURL: "http://127.0.0.1:8080", RevocationBound: Duration(30 * time.Second),
 		LogFormat: "text", LogLevel: "info", AuditKeep: 400 * Day,
-		LDAP: LDAP{Timeout: Duration(5 * time.Second), Filter: "(&(objectClass=person)(uid=NAME))", Groups: LDAPGroups{Attribute: "memberOf"}},
+		LDAP:   LDAP{Timeout: Duration(5 * time.Second), Filter: "(&(objectClass=person)(uid=NAME))", Groups: LDAPGroups{Attribute: "memberOf"}},
+		SignIn: SignIn{Password: true, Idle: Duration(12 * time.Hour), Absolute: 7 * Day},
 		Services: []Service{{
 			Name: "samples", Dialect: "sesar", Path: "/webservices", Issuer: "http://127.0.0.1:8080", Audience: "samples",
 			AccessLifetime: Day, RefreshLifetime: 30 * Day, Replay: "refuse", ReplayWindow: Duration(time.Minute),

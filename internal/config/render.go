@@ -124,9 +124,11 @@ func (w *writer) value(v reflect.Value, key, indent string) {
 		fmt.Fprintf(w, "%s%s: [%s]\n", indent, key, strings.Join(all, ", "))
 	case map[string]string:
 		w.pairs(v, key, indent)
-	case Allow, LDAP, LDAPGroups:
+	case Allow, LDAP, LDAPGroups, SignIn:
 		fmt.Fprintf(w, "%s%s:\n", indent, key)
 		w.fields(reflect.ValueOf(v), indent+"  ", nil)
+	case []Provider:
+		w.providers(v, key, indent)
 	case []Service:
 		fmt.Fprintf(w, "%s%s:\n", indent, key)
 		for _, s := range v {
@@ -145,7 +147,32 @@ func (w *writer) pairs(m map[string]string, key, indent string) {
 	fmt.Fprintf(w, "%s%s: {%s}\n", indent, key, strings.Join(all, ", "))
 }
 
-// service writes one entry of the list, its hyphen before the first key, name.
+// providers writes the list. An empty one gets an entry in comments, for its manual.
+func (w *writer) providers(list []Provider, key, indent string) {
+	if len(list) > 0 {
+		fmt.Fprintf(w, "%s%s:\n", indent, key)
+		for _, p := range list {
+			entry := &writer{explained: w.explained}
+			entry.fields(reflect.ValueOf(p), indent+"    ", nil)
+			w.entry(entry.String(), indent+"  ")
+		}
+		return
+	}
+	fmt.Fprintf(w, "%s%s: []\n", indent, key)
+	shown := &writer{explained: w.explained}
+	shown.providers([]Provider{{Kind: kindORCID, ClientID: "APP-0123456789ABCDEF", ClientSecretFile: "orcid.secret"}}, key, "")
+	for line := range strings.Lines(shown.String()) {
+		fmt.Fprintf(w, "%s\n", strings.TrimRight(indent+"# "+line, " \n"))
+	}
+}
+
+// entry writes an entry of a list, its hyphen before the first key, name.
+func (w *writer) entry(text, indent string) {
+	text = "\n" + strings.TrimPrefix(text, "\n")
+	w.WriteString(strings.Replace(text, "\n"+indent+"  name:", "\n"+indent+"- name:", 1))
+}
+
+// service writes one entry of the list.
 func (w *writer) service(s Service, indent string) {
 	entry := &writer{explained: w.explained}
 	inner := indent + "  "
@@ -155,8 +182,7 @@ func (w *writer) service(s Service, indent string) {
 	} else {
 		entry.fields(reflect.ValueOf(s), inner, nil)
 	}
-	text := "\n" + strings.TrimPrefix(entry.String(), "\n")
-	w.WriteString(strings.Replace(text, "\n"+inner+"name:", "\n"+indent+"- name:", 1))
+	w.entry(entry.String(), indent)
 }
 
 // bare matches what needs no quotes in YAML, if it is not read as a number or the like.

@@ -25,7 +25,7 @@ func TestExampleLoadsWithoutProblemsOrWarnings(t *testing.T) {
 // Every key stands in the example with its whole manual text above it.
 func TestExampleShowsEveryKeyWithItsManual(t *testing.T) {
 	example := string(Example())
-	for _, s := range []any{Config{}, LDAP{}, LDAPGroups{}, Service{}, Allow{}, Sesar{}, EDI{}} {
+	for _, s := range []any{Config{}, LDAP{}, LDAPGroups{}, SignIn{}, Provider{}, Service{}, Allow{}, Sesar{}, EDI{}} {
 		typ := reflect.TypeOf(s)
 		for i := range typ.NumField() {
 			f := typ.Field(i)
@@ -86,6 +86,9 @@ func TestWrittenFileFollowsFlags(t *testing.T) {
 	}
 	if c.BaseURL != "http://127.0.0.1:9" || c.Services[0].Issuer != c.BaseURL {
 		t.Errorf("base_url %s, issuer %s", c.BaseURL, c.Services[0].Issuer)
+	}
+	if got := c.SignIn.Providers[0].Issuer; got != "http://127.0.0.1:9/symbolon/dev/orcid" {
+		t.Errorf("issuer of the stand-in %s", got)
 	}
 }
 
