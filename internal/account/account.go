@@ -7,7 +7,10 @@
 // the engine, not of this package.
 package account
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The types of account.
 const (
@@ -42,6 +45,11 @@ type Account struct {
 	Attrs       map[string]string // :: "service.key" → value
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+}
+
+// has reports whether the account has the identity now.
+func (a Account) has(provider, subject string) bool {
+	return slices.ContainsFunc(a.Identities, func(i Identity) bool { return i.Provider == provider && i.Subject == subject })
 }
 
 // Identity is one way an account signs in: a provider and its name for the person.

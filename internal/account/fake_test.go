@@ -29,6 +29,7 @@ type fakeStore struct {
 	accounts map[string]Account // :: Key(name) → account
 	hashes   map[string]string  // :: Key(name) → PHC
 	attempts map[string]row
+	reserved map[string]int64 // :: "provider subject" → account that had the identity
 	calls    []string
 	verbs    []any
 	failing  map[string]bool // :: call → the store is down
@@ -100,6 +101,9 @@ func (s *fakeStore) ByIdentity(_ context.Context, provider, subject string) (Acc
 			if i.Provider == provider && i.Subject == subject {
 				return a, nil
 			}
+		}
+		if s.reserved[provider+" "+subject] == a.ID && a.ID != 0 {
+			return a, nil
 		}
 	}
 	return Account{}, ErrNotFound

@@ -2,10 +2,13 @@ package account
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"symbolon/internal/secret"
 )
 
 // Outside is a person whom somebody outside vouches for, such as a directory.
@@ -47,12 +50,25 @@ func (d *Directory) SignInOutside(ctx context.Context, by By, provider, login st
 	if err == nil {
 		a, err = d.settle(ctx, by, provider, who)
 	}
+	return d.conclude(ctx, by, key, a, err, failures)
+}
+
+// SignInVouched is SignInOutside for a provider at which a person cannot guess here, since
+// it has proved itself who signs in, as an OpenID provider has: nothing is limited. The
+// caller has checked all that who says. ErrBadCredentials says why in its text.
+func (d *Directory) SignInVouched(ctx context.Context, by By, provider string, who Outside) (int64, error) {
+	a, err := d.settle(ctx, by, provider, who)
+	return d.conclude(ctx, by, attemptKey(provider+" "+who.Subject, by.Addr), a, err, 0)
+}
+
+// conclude keeps the outcome of a sign-in; a refusal says why.
+func (d *Directory) conclude(ctx context.Context, by By, key string, a Account, err error, failures int) (int64, error) {
 	if err != nil && !errors.Is(err, ErrBadCredentials) {
 		return 0, err
 	}
 	id, failed := d.note(ctx, by, key, a.ID, err == nil, failures)
 	if failed == error(ErrBadCredentials) {
-		return 0, err // which says why
+		return 0, err
 	}
 	return id, failed
 }
@@ -64,8 +80,11 @@ func (d *Directory) settle(ctx context.Context, by By, provider string, who Outs
 	if errors.Is(err, ErrNotFound) {
 		a, err = d.welcome(ctx, by, provider, who)
 	}
-	if err == nil && a.Status != Active {
-		return Account{ID: a.ID}, &Error{Kind: BadCredentials, Text: fmt.Sprintf("account %d is %s", a.ID, a.Status)}
+	switch {
+	case err == nil && a.Status != Active:
+		return Account{ID: a.ID}, refuseSignIn("account %d is %s", a.ID, a.Status)
+	case err == nil && !a.has(provider, who.Subject):
+		return Account{ID: a.ID}, refuseSignIn("the %s identity was removed from account %d", provider, a.ID)
 	}
 	if err == nil {
 		err = d.regroup(ctx, by, a, who)
@@ -74,6 +93,10 @@ func (d *Directory) settle(ctx context.Context, by By, provider string, who Outs
 		return Account{}, fmt.Errorf("finding the account of %s identity %q: %v", provider, who.Subject, err)
 	}
 	return a, nil
+}
+
+func refuseSignIn(format string, args ...any) error {
+	return &Error{Kind: BadCredentials, Text: fmt.Sprintf(format, args...)}
 }
 
 // welcome makes an account under the first name that is free.
@@ -99,7 +122,8 @@ func (d *Directory) welcome(ctx context.Context, by By, provider string, who Out
 	return a, err
 }
 
-// names lists the names to try: the login where it can be one, then with numbers.
+// names lists the names to try: the login where it can be one, then with numbers, and at
+// last one that nobody has.
 func names(login string) []string {
 	base := strings.TrimLeft(strings.Map(func(r rune) rune {
 		if strings.ContainsRune(letters+"._-@", r) {
@@ -118,7 +142,7 @@ func names(login string) []string {
 	for i := 2; i <= maxNames; i++ {
 		all = append(all, fmt.Sprintf("%s-%d", base, i))
 	}
-	return all
+	return append(all, base[:min(len(base), maxName-9)]+"-"+hex.EncodeToString(secret.Random(4)))
 }
 
 // regroup writes nothing where nothing has changed.

@@ -28,6 +28,8 @@ const (
 	GroupDeleted      Kind = "group_deleted"
 	MemberAdded       Kind = "group_member_added"
 	MemberRemoved     Kind = "group_member_removed"
+	SignedIn          Kind = "signed_in"  // a browser, to our own pages
+	SignedOut         Kind = "signed_out" // the same, for whatever reason
 	SignInFailed      Kind = "sign_in_failed"
 	ServiceKeyUsed    Kind = "service_key_used"
 	ServiceKeyRefused Kind = "service_key_refused"

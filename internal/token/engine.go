@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -37,6 +38,9 @@ type Options struct {
 	Now      func() time.Time
 	Bound    time.Duration // longest time without news of revocations before verifying stops; 0 means 30 s
 	Log      *slog.Logger
+	// BrowserIdle ends a browser's sign-in so long after its last use, 0 means
+	// 12 h; BrowserCap so long after the sign-in, 0 means 7 days.
+	BrowserIdle, BrowserCap time.Duration
 }
 
 // Engine runs the verbs. It is safe for concurrent use.
@@ -47,6 +51,8 @@ type Engine struct {
 	bound    time.Duration
 	log      *slog.Logger
 	services map[string]*Service // :: name → service
+
+	browserIdle, browserCap time.Duration
 
 	ended       *ended
 	allowed     *allowed
@@ -64,9 +70,9 @@ func New(o Options) *Engine {
 		store: o.Store, keys: o.Keys, now: o.Now, bound: o.Bound, log: o.Log,
 		services: map[string]*Service{}, ended: newEnded(), allowed: newAllowed(), cache: newCache(), uses: newUses(),
 	}
-	if e.bound == 0 {
-		e.bound = 30 * time.Second
-	}
+	e.bound = cmp.Or(e.bound, 30*time.Second)
+	e.browserIdle = cmp.Or(o.BrowserIdle, 12*time.Hour)
+	e.browserCap = cmp.Or(o.BrowserCap, 7*24*time.Hour)
 	for _, s := range o.Services {
 		e.services[s.Name] = s
 	}

@@ -241,6 +241,13 @@ func (f *flaky) KeyBySecret(ctx context.Context, hash [32]byte) (token.Grant, er
 	return f.Store.KeyBySecret(ctx, hash)
 }
 
+func (f *flaky) BrowserBySecret(ctx context.Context, hash [32]byte) (token.Grant, error) {
+	if err := f.fail(); err != nil {
+		return token.Grant{}, err
+	}
+	return f.Store.BrowserBySecret(ctx, hash)
+}
+
 func (f *flaky) Grant(ctx context.Context, id int64) (token.Grant, error) {
 	if err := f.fail(); err != nil {
 		return token.Grant{}, err

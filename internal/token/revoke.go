@@ -11,6 +11,7 @@ type RevokeRequest struct {
 	Account int64
 	Service string      // limits Account, and is Token's service
 	Kinds   []GrantKind // limits Account; empty means every kind
+	Except  int64       // a grant of Account that stays, such as the browser that asks; 0 spares none
 	Token   string      // a refresh token: whoever holds it may end it
 }
 
@@ -19,7 +20,7 @@ type RevokeRequest struct {
 // its grant's present one is judged as a replay and refused.
 func (e *Engine) Revoke(ctx context.Context, by Caller, req RevokeRequest) (Ended, error) {
 	v := RevokeVerb{By: by, Now: e.now(), Reason: req.Reason, Grant: req.Grant, Account: req.Account,
-		Service: req.Service, Kinds: req.Kinds}
+		Service: req.Service, Kinds: req.Kinds, Except: req.Except}
 	switch {
 	case count(req.Token != "", req.Grant != 0, req.Account != 0) != 1:
 		return Ended{}, Refuse(Malformed, "exactly one of token, grant and account must be named")

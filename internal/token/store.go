@@ -27,9 +27,14 @@ type Grants interface {
 	// Issue locks the account, requires it active and the parent alive, asks
 	// the service's Admit unless an operator calls, gives the account its
 	// subject there, ends the oldest live grants over the service's limit
-	// (earliest end first, then number) and inserts one. A ServiceKey whose
+	// (earliest end first, then number) and inserts one. For a Browser, which is
+	// of no service, the limit is MaxBrowsers. A ServiceKey whose
 	// secret is already there is returned as it is, and others of its service end.
 	Issue(context.Context, IssueVerb) (Issued, error)
+	// Prolong moves the end of a live Browser to a later Until, never past its
+	// cap; an earlier Until changes nothing. Any other grant is NotFound, one
+	// that has ended Revoked or Expired.
+	Prolong(context.Context, ProlongVerb) (Grant, error)
 	// Rotate moves a grant to its next generation if the presented one is
 	// current, and otherwise decides what the presented token means. Its
 	// outcome, revocation included, is committed with a nil error. A service
@@ -53,6 +58,9 @@ type Reader interface {
 	SubjectByID(ctx context.Context, service, id string) (Subject, error)
 	// KeyBySecret returns the grant of an API key by the SHA-256 of its secret.
 	KeyBySecret(ctx context.Context, hash [32]byte) (Grant, error)
+	// BrowserBySecret returns the grant of a signed-in browser, live or not, by
+	// the SHA-256 of its secret.
+	BrowserBySecret(ctx context.Context, hash [32]byte) (Grant, error)
 	// Grant returns one grant, live or not.
 	Grant(ctx context.Context, id int64) (Grant, error)
 	// List returns the grants a filter matches, newest first.
@@ -133,6 +141,13 @@ type Issued struct {
 	Ended   []int64 // grants over the limit
 }
 
+// ProlongVerb says that a signed-in browser was used.
+type ProlongVerb struct {
+	Now   time.Time
+	Grant int64
+	Until time.Time
+}
+
 // RotateVerb presents a refresh token.
 type RotateVerb struct {
 	By         Caller
@@ -180,6 +195,7 @@ type RevokeVerb struct {
 	Account int64  // every live grant of it …
 	Service string // … in this service only, when set
 	Kinds   []GrantKind
+	Except  int64  // with Account: a grant that stays, where Status is not set
 	Status  string // with Account: the account's new status, "disabled" or "deleted"
 
 	// Nonce and Generation, with Possession, must be the grant's present ones;

@@ -36,6 +36,7 @@ const (
 	APIKey      GrantKind = "apikey"      // a machine secret of an account
 	Application GrantKind = "application" // a token without an end
 	ServiceKey  GrantKind = "servicekey"  // a secret of the operator's, in one service's configuration
+	Browser     GrantKind = "browser"     // a browser signed in to our own pages; no token is minted from it
 )
 
 // Grant is the one row behind any number of tokens. Zero times mean "none".
@@ -43,7 +44,7 @@ type Grant struct {
 	ID      int64
 	Nonce   int64  // random; a refresh token must repeat it
 	Account int64  // 0 for a ServiceKey
-	Service string // "" for an APIKey: it works in every service that takes keys
+	Service string // "" for a Browser and for an APIKey, which works in every service that takes keys
 	Kind    GrantKind
 	Label   string
 	Scope   string
@@ -55,8 +56,8 @@ type Grant struct {
 	IssuedAt   time.Time
 	RotatedAt  time.Time
 	NotBefore  time.Time
-	ExpiresAt  time.Time // the refresh token's or the key's end
-	Cap        time.Time // no refresh moves ExpiresAt past it
+	ExpiresAt  time.Time // the refresh token's or the key's end; of a Browser, when it has been idle for too long
+	Cap        time.Time // no refresh, and no use of a Browser, moves ExpiresAt past it
 
 	RevokedAt     time.Time
 	RevokedReason string

@@ -13,8 +13,8 @@ import (
 
 const (
 	endGrant = `UPDATE grants SET revoked_at = $2, revoked_reason = $3,
-		dead_at = CASE WHEN kind = 'application' THEN $2 ELSE dead_at END WHERE id = $1 AND revoked_at IS NULL
-		RETURNING account_id, service`
+		dead_at = CASE WHEN kind IN ('application', 'browser') THEN $2 ELSE dead_at END WHERE id = $1 AND revoked_at IS NULL
+		RETURNING account_id, service, kind`
 	selectChildren = `SELECT id FROM grants WHERE parent_id = $1 AND revoked_at IS NULL`
 )
 
@@ -27,21 +27,29 @@ func (v *verb) end(ids []int64, reason string, kind audit.Kind) ([]int64, error)
 	}
 	var ended []int64
 	for _, id := range all {
-		e := audit.Event{Grant: id, Detail: reason}
-		err := v.QueryRow(endGrant, id, millis(v.now), reason).Scan(&e.Account, &e.Service)
+		e, of := audit.Event{Grant: id, Detail: reason}, token.GrantKind("")
+		err := v.QueryRow(endGrant, id, millis(v.now), reason).Scan(&e.Account, &e.Service, &of)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("revoking grant: %w", err)
 		}
-		if err := v.note(kind, e); err != nil {
+		if err := v.note(lineOf(kind, of), e); err != nil {
 			return nil, err
 		}
 		v.feed = append(v.feed, token.Entry{Kind: token.EntryGrant, Grant: id, At: v.now})
 		ended = append(ended, id)
 	}
 	return ended, nil
+}
+
+// lineOf names the end of a browser's sign-in as people do.
+func lineOf(kind audit.Kind, of token.GrantKind) audit.Kind {
+	if of == token.Browser && kind == audit.Revoked {
+		return audit.SignedOut
+	}
+	return kind
 }
 
 // withChildren returns the numbers and those of everything made with them, ascending and each once.
@@ -109,17 +117,18 @@ func (v *verb) cut(cutoffs []token.Cutoff) error {
 	return nil
 }
 
-const selectTouched = `SELECT service FROM grants WHERE id = $1`
+const selectTouched = `SELECT service, kind FROM grants WHERE id = $1`
 
 // cutLast cuts off, of names, those in services where the ended grants were the account's last live ones.
 func (v *verb) cutLast(id int64, names []token.Cutoff, ended []int64) ([]token.Cutoff, error) {
 	touched := map[string]bool{}
 	for _, e := range ended {
-		service, err := value[string](v.QueryRow(selectTouched, e))
-		if err != nil {
+		var service string
+		var kind token.GrantKind
+		if err := v.QueryRow(selectTouched, e).Scan(&service, &kind); err != nil {
 			return nil, fmt.Errorf("reading service of ended grant: %w", err)
 		}
-		touched[service] = true
+		touched[service] = touched[service] || kind != token.Browser // from which no token came
 	}
 	var last []token.Cutoff
 	for _, c := range names {
@@ -138,7 +147,7 @@ func (v *verb) cutLast(id int64, names []token.Cutoff, ended []int64) ([]token.C
 	return last, v.cut(last)
 }
 
-const selectAnyLive = `SELECT EXISTS (SELECT 1 FROM grants WHERE account_id = $1 AND service = $2
+const selectAnyLive = `SELECT EXISTS (SELECT 1 FROM grants WHERE account_id = $1 AND service = $2 AND kind <> 'browser'
 	AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3))`
 
 // hasLive reports whether the account has a live grant in the service, API keys included where it takes them.
@@ -154,11 +163,11 @@ func (v *verb) hasLive(id int64, service string, keys bool) (bool, error) {
 }
 
 const (
-	selectUnrevoked = `SELECT id FROM grants WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id`
+	selectUnrevoked = `SELECT id FROM grants WHERE account_id = $1 AND revoked_at IS NULL AND kind <> 'browser' ORDER BY id`
 	staleGrant      = `UPDATE grants SET stale_at = $2 WHERE id = $1`
 )
 
-// stale marks the account's grants as minted from what it no longer is. It goes by state and not by time, since a clock
+// stale marks the account's grants, but for browsers, as minted from what it no longer is. It goes by state and not by time, since a clock
 // that is wrong today must leave no grant out.
 func (v *verb) stale(account int64) error {
 	ids, err := collect(v, value[int64], selectUnrevoked, account)

@@ -19,7 +19,7 @@ func (s *Store) Issue(ctx context.Context, iv token.IssueVerb) (token.Issued, er
 	err := s.write(ctx, "issuing grant", iv.By, iv.Now, func(v *verb) error {
 		svc := s.service(iv.Grant.Service)
 		switch {
-		case iv.Grant.Kind == token.APIKey && iv.Grant.Service == "":
+		case iv.Grant.Service == "" && (iv.Grant.Kind == token.APIKey || iv.Grant.Kind == token.Browser):
 			return v.issue(nil, iv, &out)
 		case svc == nil:
 			return token.Refuse(token.NotFound, "there is no service %q", iv.Grant.Service)
@@ -34,7 +34,7 @@ func (s *Store) Issue(ctx context.Context, iv token.IssueVerb) (token.Issued, er
 	return out, nil
 }
 
-// issue makes a grant of an account; svc is nil for an API key.
+// issue makes a grant of an account; svc is nil for an API key and for a browser.
 func (v *verb) issue(svc *token.Service, iv token.IssueVerb, out *token.Issued) error {
 	if _, err := v.lockAccount(iv.Grant.Account); err != nil {
 		return err
@@ -59,9 +59,9 @@ func (v *verb) issue(svc *token.Service, iv token.IssueVerb, out *token.Issued) 
 		if err := v.giveSubject(svc, &sub); err != nil {
 			return err
 		}
-		if out.Ended, err = v.makeRoom(svc, iv.Grant); err != nil {
-			return err
-		}
+	}
+	if out.Ended, err = v.makeRoom(limitOf(svc, iv.Grant.Kind), iv.Grant); err != nil {
+		return err
 	}
 	iv.Grant.Subject, out.Subject = sub.ID, sub
 	return v.insertGrant(svc, iv, &out.Grant)
@@ -134,9 +134,19 @@ func (v *verb) lockGrant(id int64) (row, error) {
 const selectLiveOldest = `SELECT id FROM grants WHERE account_id = $1 AND service = $2 AND kind = $3
 	AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4) ORDER BY expires_at IS NULL, expires_at, id`
 
+// limitOf is how many live grants of the kind an account may have, 0 for any number.
+func limitOf(svc *token.Service, kind token.GrantKind) int {
+	switch {
+	case kind == token.Browser:
+		return token.MaxBrowsers
+	case svc == nil:
+		return 0
+	}
+	return svc.Limits[kind]
+}
+
 // makeRoom ends the live grants of the kind, those with the earliest end first, that are too many once one more is there.
-func (v *verb) makeRoom(svc *token.Service, g token.Grant) ([]int64, error) {
-	limit := svc.Limits[g.Kind]
+func (v *verb) makeRoom(limit int, g token.Grant) ([]int64, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
@@ -170,14 +180,17 @@ func (v *verb) insertGrant(svc *token.Service, iv token.IssueVerb, made *token.G
 	if err != nil {
 		return fmt.Errorf("inserting grant: %w", err)
 	}
+	if g.Kind == token.Browser {
+		return v.note(audit.SignedIn, audit.Event{Account: g.Account, Grant: made.ID, Detail: g.Label})
+	}
 	return v.note(audit.Issued, audit.Event{Account: g.Account, Grant: made.ID, Service: g.Service,
 		Detail: fmt.Sprintf("%s %s", g.Kind, g.Label)})
 }
 
 // deadAt is the last instant at which anything minted from the grant can be valid, zero where no such instant is known:
-// a refresh that reads no store moves every end but the cap.
+// a refresh that reads no store moves every end but the cap, and so does the use of a browser.
 func deadAt(svc *token.Service, g token.Grant) time.Time {
-	if svc == nil || svc.Rotates {
+	if g.Kind != token.Browser && (svc == nil || svc.Rotates) {
 		return g.ExpiresAt
 	}
 	return g.Cap

@@ -29,10 +29,16 @@ func (s *Store) Grant(ctx context.Context, id int64) (token.Grant, error) {
 	return s.oneGrant(ctx, "there is no such grant", selectGrant, id)
 }
 
-// KeyBySecret returns the API key with the SHA-256 of a secret, live or not; NotFound without one. Service keys are not found here.
+// KeyBySecret returns the API key with the SHA-256 of a secret, live or not; NotFound without one. No other kind is found here.
 func (s *Store) KeyBySecret(ctx context.Context, hash [32]byte) (token.Grant, error) {
 	return s.oneGrant(ctx, "there is no such API key",
 		`SELECT `+grantColumns+` FROM grants WHERE secret_hash = $1 AND kind = 'apikey'`, hash[:])
+}
+
+// BrowserBySecret returns the grant of a browser by the SHA-256 of its secret, live or not; NotFound without one.
+func (s *Store) BrowserBySecret(ctx context.Context, hash [32]byte) (token.Grant, error) {
+	return s.oneGrant(ctx, "there is no such browser",
+		`SELECT `+grantColumns+` FROM grants WHERE secret_hash = $1 AND kind = 'browser'`, hash[:])
 }
 
 func (s *Store) oneGrant(ctx context.Context, none, query string, arg any) (g token.Grant, err error) {

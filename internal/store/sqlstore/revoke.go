@@ -105,7 +105,7 @@ func (v *verb) revokeAccount(rv token.RevokeVerb) (out token.Ended, err error) {
 		return out, err
 	}
 	if rv.Status != "" {
-		rv.Service, rv.Kinds = "", nil
+		rv.Service, rv.Kinds, rv.Except = "", nil, 0
 	}
 	ids, err := v.selectGrants(rv)
 	if err != nil {
@@ -121,6 +121,9 @@ func (v *verb) revokeAccount(rv token.RevokeVerb) (out token.Ended, err error) {
 	if out.Grants, err = v.end(ids, rv.Reason, audit.Revoked); err != nil {
 		return out, err
 	}
+	if slices.Equal(rv.Kinds, []token.GrantKind{token.Browser}) {
+		return out, nil
+	}
 	names = slices.DeleteFunc(names, func(c token.Cutoff) bool { return rv.Service != "" && c.Service != rv.Service })
 	if rv.Service == "" || len(rv.Kinds) == 0 {
 		out.Cutoffs = names
@@ -132,12 +135,12 @@ func (v *verb) revokeAccount(rv token.RevokeVerb) (out token.Ended, err error) {
 
 const selectEndable = `SELECT id, service, kind FROM grants WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id`
 
-// selectGrants returns the account's grants that are not revoked, of the verb's service and kinds.
+// selectGrants returns the account's grants that are not revoked, of the verb's service and kinds, without the spared one.
 func (v *verb) selectGrants(rv token.RevokeVerb) (ids []int64, err error) {
 	err = each(v, func(s scanner) error {
 		var g token.Grant
 		err := s.Scan(&g.ID, &g.Service, &g.Kind)
-		if (rv.Service == "" || g.Service == rv.Service) && (len(rv.Kinds) == 0 || slices.Contains(rv.Kinds, g.Kind)) {
+		if g.ID != rv.Except && (rv.Service == "" || g.Service == rv.Service) && (len(rv.Kinds) == 0 || slices.Contains(rv.Kinds, g.Kind)) {
 			ids = append(ids, g.ID)
 		}
 		return err

@@ -42,7 +42,8 @@ type Open func(*testing.T, Options) Store
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
 	for _, group := range []map[string]func(*kit){issueTests, rotateTests, lostTests, revokeTests, clockTests,
-		purgeTests, feedTests, faultTests, crashTests, accountTests, keyTests, modelTests, historyTests} {
+		purgeTests, feedTests, faultTests, crashTests, accountTests, browserTests,
+		keyTests, modelTests, historyTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -190,6 +191,8 @@ func (k *kit) verb(kind token.GrantKind, service string, account int64) token.Is
 		g.ExpiresAt = now.Add(90 * day)
 		g.Cap = g.ExpiresAt
 	case kind == token.Application:
+	case kind == token.Browser:
+		g.ExpiresAt, g.Cap = now.Add(12*time.Hour), now.Add(7*day)
 	case service == "ecology":
 		g.Cap = now.Add(30 * day)
 		g.ExpiresAt = g.Cap
@@ -268,13 +271,19 @@ func (k *kit) live(f token.Filter) []int64 {
 	return ids
 }
 
+// events are the audit lines about a grant, 0 for any, newest first.
+func (k *kit) events(grant int64) []audit.Event {
+	k.Helper()
+	all, err := k.Audit(ctx, sqlstore.AuditFilter{Grant: grant})
+	k.must(err)
+	return all
+}
+
 // lines counts the audit lines of a kind about a grant, 0 for any.
 func (k *kit) lines(kind audit.Kind, grant int64) int {
 	k.Helper()
-	events, err := k.Audit(ctx, sqlstore.AuditFilter{Grant: grant})
-	k.must(err)
 	n := 0
-	for _, e := range events {
+	for _, e := range k.events(grant) {
 		if e.Kind == kind {
 			n++
 		}
