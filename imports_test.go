@@ -20,6 +20,8 @@ const kit = "internal/dialect/dialecttest"
 // rules lists, for each part of the tree, what it may never reach, directly or
 // through other packages of this module, and why.
 var rules = []struct{ from, to, why string }{
+	{"client", "internal/*", "programs elsewhere import the client, and nothing that they cannot have"},
+	{"internal/*", "client", "the server does not call itself"},
 	{"internal/secret", "internal/*", "layer 0 stands alone"},
 	{"internal/strictjson", "internal/*", "layer 0 stands alone"},
 	{"internal/graphql", "internal/*", "layer 0 stands alone"},
