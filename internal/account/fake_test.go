@@ -90,6 +90,18 @@ func (s *fakeStore) Account(_ context.Context, name string) (Account, error) {
 	return s.accounts[Key(name)], err
 }
 
+func (s *fakeStore) AccountByID(_ context.Context, id int64) (Account, error) {
+	err := s.call("AccountByID", id)
+	defer s.mu.Unlock()
+	return Account{ID: id}, err
+}
+
+func (s *fakeStore) FindAccounts(_ context.Context, v FindVerb) ([]Account, error) {
+	err := s.call("FindAccounts", v)
+	defer s.mu.Unlock()
+	return nil, err
+}
+
 func (s *fakeStore) ByIdentity(_ context.Context, provider, subject string) (Account, error) {
 	err := s.call("ByIdentity")
 	defer s.mu.Unlock()

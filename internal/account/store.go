@@ -31,14 +31,18 @@ type Accounts interface {
 	// EnableAccount makes a disabled account active; an active one stays as it
 	// is; a deleted one is NotFound.
 	EnableAccount(ctx context.Context, by By, now time.Time, name string) (Account, error)
-	// Account returns an active or disabled account by its sign-in name;
-	// NotFound for others.
+	// Account returns an active or disabled account by its sign-in name, and
+	// AccountByID by its number; NotFound for others.
 	Account(ctx context.Context, name string) (Account, error)
+	AccountByID(ctx context.Context, id int64) (Account, error)
 	// ByIdentity returns the account, whatever its status, that has or had an
 	// identity; NotFound if none ever did.
 	ByIdentity(ctx context.Context, provider, subject string) (Account, error)
 	// Accounts returns the accounts a filter matches, by name.
 	Accounts(context.Context, Filter) ([]Account, error)
+	// FindAccounts returns, at most Limit and the exact ones first, the accounts
+	// with what the verb names in common; deleted ones by name and number alone.
+	FindAccounts(context.Context, FindVerb) ([]Account, error)
 }
 
 // Groups are the verbs on groups.
@@ -98,6 +102,15 @@ type SetVerb struct {
 	AddGroups    []string
 	RemoveGroups []string
 	Attrs        map[string]string // :: "service.key" → new value, "" removes
+}
+
+// FindVerb names what an account may be known by; zero fields find nothing.
+type FindVerb struct {
+	Number  int64
+	Name    string // also as the beginning of a name
+	Email   string // in any case
+	Subject string // at any provider, or the id in any service
+	Limit   int
 }
 
 // Filter selects accounts; zero fields select everything.

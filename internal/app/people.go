@@ -10,7 +10,6 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
 	"symbolon/internal/dialect/itempath"
-	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -172,7 +171,7 @@ func (p people) setActive(ctx context.Context, by token.Caller, a account.Accoun
 // mayEnable refuses an account that the operator disabled: an admin of one service
 // opens again only what an admin closed.
 func (p people) mayEnable(ctx context.Context, a account.Account) error {
-	lines, err := p.app.Store.Audit(ctx, sqlstore.AuditFilter{Account: a.ID})
+	lines, err := p.app.Store.Audit(ctx, audit.Filter{Account: a.ID})
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ const (
 
 // Event is one line. Zero fields are unknown or do not apply.
 type Event struct {
+	ID      int64 // ascending in the order of writing; to page on from
 	At      time.Time
 	Kind    Kind
 	Actor   string // "operator", "account", "key", "token", "server"
@@ -48,4 +49,15 @@ type Event struct {
 	Addr    string
 	Agent   string
 	Detail  string // words for people; never a secret
+}
+
+// Filter selects lines; zero fields select everything.
+type Filter struct {
+	Account int64
+	Grant   int64
+	Kinds   []Kind
+	Since   time.Time // first instant
+	Until   time.Time // first instant after
+	Before  int64     // lines older than the one with this ID: the next page
+	Limit   int       // 0 means 1000
 }

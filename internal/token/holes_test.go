@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"symbolon/internal/account"
+	"symbolon/internal/audit"
 	"symbolon/internal/jws"
 	"symbolon/internal/secret"
-	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -256,7 +256,7 @@ func TestWhatServiceKeysDoIsWrittenDown(t *testing.T) {
 		_, err = f.ExchangeFor(f.ctx, token.Caller{Actor: "key"}, "ext", secret.New("a guess"), "ID-ann")
 		wantCode(t, err, token.Forbidden)
 	}
-	lines, err := f.store.Audit(f.ctx, sqlstore.AuditFilter{})
+	lines, err := f.store.Audit(f.ctx, audit.Filter{})
 	check(t, err)
 	seen := map[string]int{}
 	for _, l := range lines {

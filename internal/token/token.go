@@ -235,7 +235,7 @@ func (s *Service) Admit(sub Subject) error {
 	case len(s.Types) > 0 && !slices.Contains(s.Types, sub.Type):
 		return Refuse(Forbidden, "service %s is not for accounts of type %s", s.Name, sub.Type)
 	case len(s.Groups) > 0 && !slices.ContainsFunc(s.Groups, sub.InGroup):
-		return Refuse(Forbidden, "service %s is for members of %q only", s.Name, s.Groups)
+		return Refuse(Forbidden, "service %s is for members of %s only", s.Name, strings.Join(s.Groups, " or "))
 	case s.RequireIdentity != "" && sub.Type == "person" && !sub.HasIdentity(s.RequireIdentity):
 		return Refuse(Forbidden, "service %s asks for a linked %s identity", s.Name, s.RequireIdentity)
 	case s.RequireAttr != "" && !slices.Contains([]string{"1", "true", "yes"}, strings.ToLower(sub.Attrs[s.RequireAttr])):

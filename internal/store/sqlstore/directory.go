@@ -83,6 +83,54 @@ func (s *Store) Account(ctx context.Context, name string) (a account.Account, er
 	return a, err
 }
 
+// AccountByID returns an active or disabled account by its number.
+func (s *Store) AccountByID(ctx context.Context, id int64) (a account.Account, err error) {
+	err = s.read(ctx, "reading account", func(tx Tx) error {
+		known, err := value[bool](tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND status <> 'deleted')`, id))
+		if err == nil && !known {
+			return refuse(account.NotFound, "there is no account %d", id)
+		}
+		if err != nil {
+			return err
+		}
+		a, err = readAccount(tx, id)
+		return err
+	})
+	return a, err
+}
+
+// Each part has an index of its own. Rank 0 is exact; the beginning of a name is rank 1.
+const findAccounts = `SELECT id FROM (
+		SELECT id, 0 AS rank FROM accounts WHERE id = $1 OR name_key = $2
+		UNION SELECT id, 0 FROM accounts WHERE LOWER(email) = LOWER($4) AND email <> '' AND status <> 'deleted'
+		UNION SELECT a.id, 0 FROM identities i JOIN accounts a ON a.id = i.account_id WHERE i.subject = $5 AND a.status <> 'deleted'
+		UNION SELECT a.id, 0 FROM subjects s JOIN accounts a ON a.id = s.account_id WHERE s.subject = $5 AND a.status <> 'deleted'
+		UNION SELECT id, 1 FROM accounts WHERE name_key >= $2 AND name_key < $3 AND status <> 'deleted'
+	) AS found JOIN accounts USING (id) GROUP BY id, name_key ORDER BY MIN(rank), name_key LIMIT $6`
+
+// FindAccounts returns the accounts that somebody may mean.
+func (s *Store) FindAccounts(ctx context.Context, fv account.FindVerb) (all []account.Account, err error) {
+	from := account.Key(fv.Name)
+	err = s.read(ctx, "finding accounts", func(tx Tx) error {
+		ids, err := collect(tx, value[int64], findAccounts, fv.Number, from, from+afterNames, fv.Email, fv.Subject, fv.Limit)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			a, err := readAccount(tx, id)
+			if err != nil {
+				return err
+			}
+			all = append(all, a)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// afterNames sorts behind all that can follow in a name, which is ASCII.
+const afterNames = "\x7f"
+
 // ByIdentity returns the account that has or had an identity.
 func (s *Store) ByIdentity(ctx context.Context, provider, subject string) (a account.Account, err error) {
 	err = s.read(ctx, "reading account", func(tx Tx) error {
@@ -116,7 +164,7 @@ func (s *Store) Accounts(ctx context.Context, f account.Filter) (all []account.A
 	}
 	if f.Prefix != "" {
 		from := account.Key(f.Prefix)
-		w.and("name_key >= ? AND name_key < ?", from, from+"\x7f") // names are ASCII and end before it
+		w.and("name_key >= ? AND name_key < ?", from, from+afterNames)
 	}
 	query := selectAccount + w.suffix("name_key", f.Limit)
 	err = s.read(ctx, "listing accounts", func(tx Tx) (err error) {

@@ -60,7 +60,7 @@ func (v *verb) issue(svc *token.Service, iv token.IssueVerb, out *token.Issued) 
 			return err
 		}
 	}
-	if out.Ended, err = v.makeRoom(limitOf(svc, iv.Grant.Kind), iv.Grant); err != nil {
+	if out.Ended, err = v.makeRoom(token.LimitOf(svc, iv.Grant.Kind), iv.Grant); err != nil {
 		return err
 	}
 	iv.Grant.Subject, out.Subject = sub.ID, sub
@@ -133,17 +133,6 @@ func (v *verb) lockGrant(id int64) (row, error) {
 
 const selectLiveOldest = `SELECT id FROM grants WHERE account_id = $1 AND service = $2 AND kind = $3
 	AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4) ORDER BY expires_at IS NULL, expires_at, id`
-
-// limitOf is how many live grants of the kind an account may have, 0 for any number.
-func limitOf(svc *token.Service, kind token.GrantKind) int {
-	switch {
-	case kind == token.Browser:
-		return token.MaxBrowsers
-	case svc == nil:
-		return 0
-	}
-	return svc.Limits[kind]
-}
 
 // makeRoom ends the live grants of the kind, those with the earliest end first, that are too many once one more is there.
 func (v *verb) makeRoom(limit int, g token.Grant) ([]int64, error) {

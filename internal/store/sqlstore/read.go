@@ -67,6 +67,18 @@ func (w *where) and(condition string, values ...any) {
 	w.conditions = append(w.conditions, condition)
 }
 
+// in adds the condition that the column is one of the values; none asks for nothing.
+func in[T ~string](w *where, column string, values []T) {
+	if len(values) == 0 {
+		return
+	}
+	var args []any
+	for _, x := range values {
+		args = append(args, string(x))
+	}
+	w.and(column+" IN (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
+}
+
 // suffix returns the WHERE clause, the order and the limit.
 func (w *where) suffix(order string, limit int) string {
 	if limit <= 0 {
@@ -89,13 +101,7 @@ func (s *Store) List(ctx context.Context, f token.Filter) (all []token.Grant, er
 	if f.Service != "" {
 		w.and("service = ?", f.Service)
 	}
-	if len(f.Kinds) > 0 {
-		marks, kinds := "?", []any{string(f.Kinds[0])}
-		for _, k := range f.Kinds[1:] {
-			marks, kinds = marks+", ?", append(kinds, string(k))
-		}
-		w.and("kind IN ("+marks+")", kinds...)
-	}
+	in(&w, "kind", f.Kinds)
 	if f.Live {
 		w.and("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)", millis(f.Now))
 	}
@@ -107,15 +113,8 @@ func (s *Store) List(ctx context.Context, f token.Filter) (all []token.Grant, er
 	return all, err
 }
 
-// AuditFilter selects audit lines; zero fields select everything. Limit 0 means 1000.
-type AuditFilter struct {
-	Account int64
-	Grant   int64
-	Limit   int
-}
-
-// Audit returns the lines a filter matches, newest first.
-func (s *Store) Audit(ctx context.Context, f AuditFilter) (all []audit.Event, err error) {
+// Audit returns the lines a filter matches, newest first: in the order of writing, whatever the clock said.
+func (s *Store) Audit(ctx context.Context, f audit.Filter) (all []audit.Event, err error) {
 	var w where
 	if f.Account != 0 {
 		w.and("account_id = ?", f.Account)
@@ -123,7 +122,17 @@ func (s *Store) Audit(ctx context.Context, f AuditFilter) (all []audit.Event, er
 	if f.Grant != 0 {
 		w.and("grant_id = ?", f.Grant)
 	}
-	query := `SELECT at, kind, actor, account_id, grant_id, service, addr, agent, detail FROM audit` + w.suffix("id DESC", f.Limit)
+	in(&w, "kind", f.Kinds)
+	if !f.Since.IsZero() {
+		w.and("at >= ?", millis(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.and("at < ?", millis(f.Until))
+	}
+	if f.Before != 0 {
+		w.and("id < ?", f.Before)
+	}
+	query := `SELECT id, at, kind, actor, account_id, grant_id, service, addr, agent, detail FROM audit` + w.suffix("id DESC", f.Limit)
 	err = s.read(ctx, "reading audit", func(tx Tx) (err error) {
 		all, err = collect(tx, scanEvent, query, w.args...)
 		return err
@@ -132,6 +141,6 @@ func (s *Store) Audit(ctx context.Context, f AuditFilter) (all []audit.Event, er
 }
 
 func scanEvent(s scanner) (e audit.Event, err error) {
-	err = s.Scan(instant(&e.At), &e.Kind, &e.Actor, &e.Account, &e.Grant, &e.Service, &e.Addr, &e.Agent, &e.Detail)
+	err = s.Scan(&e.ID, instant(&e.At), &e.Kind, &e.Actor, &e.Account, &e.Grant, &e.Service, &e.Addr, &e.Agent, &e.Detail)
 	return e, err
 }

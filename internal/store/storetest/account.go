@@ -17,6 +17,8 @@ var accountTests = map[string]func(*kit){
 	"AccountByIdentity": accountByIdentity,
 	"AccountConflicts":  accountConflicts,
 	"AccountFilter":     accountFilter,
+	"AccountByID":       accountByID,
+	"AccountFind":       accountFind,
 	"AccountChanges":    accountChanges,
 	"AccountLosses":     accountLosses,
 	"AccountNoRobot":    accountNoRobot,
@@ -148,6 +150,73 @@ func accountFilter(k *kit) {
 		"both":     {account.Filter{Status: account.Active, Prefix: "e"}, nil},
 	} {
 		all, err := k.Accounts(ctx, c.filter)
+		k.must(err)
+		var names []string
+		for _, a := range all {
+			names = append(names, a.Name)
+		}
+		if diff := cmp.Diff(c.want, names); diff != "" {
+			k.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+}
+
+func accountByID(k *kit) {
+	ada := k.person("ada")
+	for _, status := range []string{account.Active, account.Disabled} {
+		if status != account.Active {
+			k.revoke(token.RevokeVerb{Account: ada, Status: status})
+		}
+		found, err := k.AccountByID(ctx, ada)
+		k.must(err)
+		named, err := k.Account(ctx, "ada")
+		k.must(err)
+		if diff := cmp.Diff(named, found); diff != "" {
+			k.Errorf("account by number (-by name +got):\n%s", diff)
+		}
+	}
+	k.revoke(token.RevokeVerb{Account: ada, Status: account.Deleted})
+	for _, id := range []int64{ada, 0, -1, 99} {
+		_, err := k.AccountByID(ctx, id)
+		k.accountRefused(err, account.ErrNotFound)
+	}
+}
+
+// Ada is number 1, whose subject in samples is 1 too; the deleted "gone" is found by name and number alone.
+func accountFind(k *kit) {
+	_, err := k.AddAccount(ctx, account.AddVerb{By: by, Now: k.now(), Name: "Ada", Type: account.Person,
+		Email: "Ada.L@example.org", Identities: []account.Identity{orcid}})
+	k.must(err)
+	k.person("adam")
+	k.person("abe")
+	gone, err := k.AddAccount(ctx, account.AddVerb{By: by, Now: k.now(), Name: "gone", Type: account.Person,
+		Email: "gone@example.org", Identities: []account.Identity{{Provider: "orcid", Subject: "lost"}}})
+	k.must(err)
+	k.revoke(token.RevokeVerb{Account: gone.ID, Status: account.Deleted})
+	for what, c := range map[string]struct {
+		verb account.FindVerb
+		want []string
+	}{
+		"name, exact first":     {account.FindVerb{Name: "ADA"}, []string{"Ada", "adam"}},
+		"exact before earlier":  {account.FindVerb{Name: "a", Number: 2}, []string{"adam", "abe", "Ada"}},
+		"beginning":             {account.FindVerb{Name: "a"}, []string{"abe", "Ada", "adam"}},
+		"limit":                 {account.FindVerb{Name: "ad", Number: 2, Limit: 1}, []string{"adam"}},
+		"e-mail in any case":    {account.FindVerb{Name: "?", Email: "ada.l@EXAMPLE.org"}, []string{"Ada"}},
+		"identity":              {account.FindVerb{Name: "?", Subject: orcid.Subject}, []string{"Ada"}},
+		"part of an identity":   {account.FindVerb{Name: "?", Subject: orcid.Subject[:5]}, nil},
+		"id in two services":    {account.FindVerb{Name: "?", Subject: "2"}, []string{"adam"}},
+		"id of another service": {account.FindVerb{Name: "?", Subject: "EDI-abe"}, []string{"abe"}},
+		"number":                {account.FindVerb{Name: "?", Number: 3}, []string{"abe"}},
+		"a deleted name":        {account.FindVerb{Name: "GONE"}, []string{"gone"}},
+		"a deleted number":      {account.FindVerb{Name: "?", Number: gone.ID}, []string{"gone"}},
+		"part of it":            {account.FindVerb{Name: "gon"}, nil},
+		"its identity and id":   {account.FindVerb{Name: "?", Subject: "lost", Email: "gone@example.org"}, nil},
+		"no e-mail":             {account.FindVerb{Name: "?"}, nil},
+	} {
+		if c.verb.Limit == 0 {
+			c.verb.Limit = 10
+		}
+		all, err := k.FindAccounts(ctx, c.verb)
 		k.must(err)
 		var names []string
 		for _, a := range all {

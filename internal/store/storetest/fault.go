@@ -10,7 +10,6 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
 	"symbolon/internal/keyring"
-	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -50,7 +49,7 @@ func (k *kit) state() (s state) {
 	k.Helper()
 	var err [6]error
 	s.Grants, err[0] = k.List(ctx, token.Filter{})
-	s.Audit, err[1] = k.Audit(ctx, sqlstore.AuditFilter{})
+	s.Audit, err[1] = k.Audit(ctx, audit.Filter{})
 	s.Accounts, err[2] = k.Accounts(ctx, account.Filter{})
 	s.Deleted, err[3] = k.Accounts(ctx, account.Filter{Status: account.Deleted})
 	s.Groups, err[4] = k.Groups(ctx)

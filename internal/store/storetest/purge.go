@@ -6,7 +6,6 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
-	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -215,7 +214,7 @@ func purgeDeletedPerson(k *kit) {
 	equal(k, "state", k.grant(g.ID).State(k.now()), "revoked")
 	_, err := k.AddAccount(ctx, account.AddVerb{By: by, Now: k.now(), Name: "Ada", Type: account.Person})
 	k.accountRefused(err, account.ErrConflict)
-	events, err := k.Audit(ctx, sqlstore.AuditFilter{Account: ada, Limit: 1})
+	events, err := k.Audit(ctx, audit.Filter{Account: ada, Limit: 1})
 	k.must(err)
 	equal(k, "last line about the account", events[0].Kind, audit.Revoked)
 }

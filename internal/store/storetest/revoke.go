@@ -9,7 +9,6 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
-	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -220,7 +219,7 @@ func revokeDelete(k *kit) {
 	if len(deleted) != 1 || deleted[0].Name != "ada" || deleted[0].Email != "" || deleted[0].Display != "" || deleted[0].HasPassword {
 		k.Errorf("deleted accounts are %+v, want the bare name ada", deleted)
 	}
-	events, err := k.Audit(ctx, sqlstore.AuditFilter{Account: ada})
+	events, err := k.Audit(ctx, audit.Filter{Account: ada})
 	k.must(err)
 	for _, e := range events {
 		if e.Addr != "" || e.Agent != "" {

@@ -14,7 +14,6 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
 	"symbolon/internal/keyring"
-	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -24,7 +23,7 @@ type Store interface {
 	account.Store
 	keyring.Store
 	NewEpoch(context.Context, token.Caller, time.Time) (token.Position, error)
-	Audit(context.Context, sqlstore.AuditFilter) ([]audit.Event, error)
+	Audit(context.Context, audit.Filter) ([]audit.Event, error)
 	Close() error
 }
 
@@ -42,7 +41,7 @@ type Open func(*testing.T, Options) Store
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
 	for _, group := range []map[string]func(*kit){issueTests, rotateTests, lostTests, revokeTests, clockTests,
-		purgeTests, feedTests, faultTests, crashTests, accountTests, browserTests,
+		purgeTests, feedTests, faultTests, crashTests, accountTests, browserTests, auditTests,
 		keyTests, modelTests, historyTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
@@ -274,7 +273,7 @@ func (k *kit) live(f token.Filter) []int64 {
 // events are the audit lines about a grant, 0 for any, newest first.
 func (k *kit) events(grant int64) []audit.Event {
 	k.Helper()
-	all, err := k.Audit(ctx, sqlstore.AuditFilter{Grant: grant})
+	all, err := k.Audit(ctx, audit.Filter{Grant: grant})
 	k.must(err)
 	return all
 }
