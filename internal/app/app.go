@@ -19,6 +19,7 @@ import (
 	"symbolon/internal/config"
 	"symbolon/internal/keyring"
 	"symbolon/internal/signin/ldap"
+	"symbolon/internal/statuslist"
 	"symbolon/internal/store/sqlite"
 	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
@@ -49,6 +50,7 @@ type App struct {
 	Keys     *keyring.Keys // nil unless asked for
 
 	certificates sync.Map // :: legacy RSA key → its certificate
+	lists        *statuslist.Publisher
 
 	db     *sqlite.DB
 	ldap   *ldap.Directory // nil unless configured
@@ -137,6 +139,8 @@ func (a *App) openEngine(ctx context.Context, o Options) error {
 	}
 	a.Accounts = account.NewDirectory(a.Store, hasher, a.now)
 	a.Engine = token.New(token.Options{Store: a.Store, Keys: engineKeys{a.Keys}, Services: a.services(),
-		Now: a.now, Bound: time.Duration(a.Config.RevocationBound), Log: a.log})
+		Now: a.now, Bound: time.Duration(a.Config.RevocationBound), Log: a.log, StatusBase: statusBase(a.Config)})
+	a.lists = &statuslist.Publisher{Source: a.Engine, Signer: a.statusSigner, TTL: time.Duration(a.Config.StatusTTL),
+		Issuer: a.Config.BaseURL}
 	return nil
 }

@@ -2,15 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
-	"strings"
 
-	"symbolon/internal/dialect/edi"
 	"symbolon/internal/httpio"
 	"symbolon/internal/token"
 )
@@ -59,6 +54,8 @@ func (a *App) ownRoutes() []httpio.Route {
 		{Pattern: "/readyz", Handle: reading(a.readyz)},
 		{Pattern: "/.well-known/jwks.json", Handle: reading(a.jwks)},
 		{Pattern: "/symbolon/keys/{file}", Handle: reading(a.keyFile)},
+		{Pattern: "/symbolon/keys/{service}/jwks.json", Handle: reading(a.serviceJWKS)},
+		{Pattern: statusPath + "{list}", Handle: reading(a.statusList)},
 		{Pattern: "/", Handle: answerOnly(func(*httpio.Request) httpio.Response { return ownFailure(http.StatusNotFound) })},
 	}
 }
@@ -99,80 +96,12 @@ func (a *App) readyz(context.Context, *httpio.Request) httpio.Response {
 	return text("ready\n")
 }
 
-// publicly lets a public document be kept for five minutes.
-func publicly(kind string, body []byte) httpio.Response {
-	return httpio.Response{Status: http.StatusOK, Body: body, Header: http.Header{
-		"Content-Type": {kind}, "Cache-Control": {"public, max-age=300"}}}
-}
-
-func (a *App) jwks(context.Context, *httpio.Request) httpio.Response {
-	return publicly("application/jwk-set+json", a.Keys.JWKS())
-}
-
-// keyFile serves a service's public keys as files: SERVICE.pem for the access
-// tokens, SERVICE-legacy.crt for EDI's legacy token.
-func (a *App) keyFile(ctx context.Context, r *httpio.Request) httpio.Response {
-	file := r.PathValue("file")
-	if name, ok := strings.CutSuffix(file, "-legacy.crt"); ok {
-		return a.legacyCertificate(ctx, name)
-	}
-	name, ok := strings.CutSuffix(file, ".pem")
-	if !ok || a.mount(name) == nil {
-		return ownFailure(http.StatusNotFound)
-	}
-	var out []byte
-	for _, k := range a.Keys.Public(name) {
-		der, err := x509.MarshalPKIXPublicKey(k.Key)
-		if err != nil || k.Alg != "ES256" {
-			continue
-		}
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...)
-	}
-	if out == nil {
-		return ownFailure(http.StatusNotFound)
-	}
-	return publicly("application/x-pem-file", out)
-}
-
 func (a *App) mount(service string) *mount {
 	i := slices.IndexFunc(a.mounts, func(m mount) bool { return m.config.Name == service })
 	if i < 0 {
 		return nil
 	}
 	return &a.mounts[i]
-}
-
-func (a *App) legacyCertificate(ctx context.Context, service string) httpio.Response {
-	m := a.mount(service)
-	if m == nil || m.config.EDI == nil {
-		return ownFailure(http.StatusNotFound)
-	}
-	body, err := a.certificate(ctx, m)
-	if err != nil {
-		a.log.ErrorContext(ctx, "publishing the legacy certificate failed", "service", service, "err", err)
-		resp := ownFailure(http.StatusServiceUnavailable)
-		resp.Header.Set("Retry-After", "1")
-		return resp
-	}
-	return publicly("application/x-x509-ca-cert", body)
-}
-
-func (a *App) certificate(ctx context.Context, m *mount) ([]byte, error) {
-	if file := m.config.EDI.LegacyCertFile; file != "" {
-		return os.ReadFile(file)
-	}
-	key, err := a.Keys.Legacy(ctx, m.config.Name)
-	if err != nil {
-		return nil, err
-	}
-	if made, ok := a.certificates.Load(key); ok { // signing is dear, and this is open to everybody
-		return made.([]byte), nil
-	}
-	made, err := edi.Certificate(key)
-	if err == nil {
-		a.certificates.Store(key, made)
-	}
-	return made, err
 }
 
 // Companions are the tokens that a dialect hands out beside the engine's own,

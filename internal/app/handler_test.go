@@ -129,8 +129,8 @@ func TestPublishedKeys(t *testing.T) {
 	if err := json.Unmarshal(e.do("GET", "/.well-known/jwks.json", "").Body.Bytes(), &set); err != nil {
 		t.Fatal(err)
 	}
-	if len(set.Keys) != 2 {
-		t.Fatalf("%d keys, want those of two services", len(set.Keys))
+	if len(set.Keys) != 3 {
+		t.Fatalf("%d keys, want those of two services and of the status lists", len(set.Keys))
 	}
 	points := map[string]bool{} // :: x and y in base64url
 	for _, k := range set.Keys {

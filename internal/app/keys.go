@@ -42,6 +42,7 @@ func (a *App) openKeys(ctx context.Context) (*keyring.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
+	wants = append(wants, keyring.Want{Purpose: keyring.Status, Alg: keyring.ES256, Lifetime: time.Duration(a.Config.StatusTTL)})
 	return keyring.Open(ctx, a.Store, master, wants, a.now)
 }
 

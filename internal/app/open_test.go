@@ -76,7 +76,7 @@ func TestMissingMasterKey(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	wantText(t, openAt(t, conf, true), `^the master key file .*/master\.key is missing, and the 3 keys in the store are sealed under it: put it back`)
+	wantText(t, openAt(t, conf, true), `^the master key file .*/master\.key is missing, and the 4 keys in the store are sealed under it: put it back`)
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		t.Error("a new master key was made")
 	}

@@ -20,6 +20,7 @@ const (
 	maxLifetime  = 3650 * Day
 	maxCount     = 100_000
 	minBound     = Duration(2 * time.Second)
+	minStatusTTL = Duration(10 * time.Second)
 )
 
 // Check returns an InvalidError with everything that is wrong with a resolved
@@ -96,6 +97,9 @@ func (c *Config) check(r *report) {
 	c.checkBaseURL(r)
 	if c.RevocationBound < minBound || c.RevocationBound > Day {
 		r.add("revocation_bound", "revocation_bound %v is out of range; set 2s to 1d, such as 30s", c.RevocationBound)
+	}
+	if c.StatusTTL < minStatusTTL || c.StatusTTL > Day {
+		r.add("status_ttl", "status_ttl %v is out of range; set 10s to 1d, such as 60s", c.StatusTTL)
 	}
 	if c.AuditKeep < Day {
 		r.add("audit_keep", "audit_keep %v is too short; set 1d or more, such as 400d", c.AuditKeep)

@@ -26,6 +26,9 @@ type Config struct {
 	// Longest time until a revocation is known everywhere. A server that cannot
 	// confirm its view of the database within it refuses tokens. At least 2s.
 	RevocationBound Duration `yaml:"revocation_bound"`
+	// How long a server elsewhere may go by one status list: the time until a
+	// revocation is known to who checks tokens by lists. 10s to 1d.
+	StatusTTL Duration `yaml:"status_ttl"`
 	// Form of the log on standard error: text or json.
 	LogFormat string `yaml:"log_format"`
 	// Least level that is logged: debug, info, warn or error.

@@ -16,6 +16,7 @@ func newConfig() *Config {
 		Listen:          defaultListen,
 		Data:            "./data",
 		RevocationBound: Duration(30 * time.Second),
+		StatusTTL:       Duration(time.Minute),
 		LogFormat:       "text",
 		LogLevel:        "info",
 		AuditKeep:       400 * Day,

@@ -176,6 +176,15 @@ func (t Token) LowS() bool {
 // Sign makes a compact JWS of exactly these header and payload bytes. It does not check that they are JSON, nor that
 // the header's alg is the signer's; a token over MaxToken is ErrTooLong.
 func Sign(header, payload []byte, s Signer) (string, error) {
+	token, err := SignDocument(header, payload, s)
+	if err == nil && len(token) > MaxToken {
+		return "", ErrTooLong
+	}
+	return token, err
+}
+
+// SignDocument is Sign for what is fetched rather than sent with a request: it has no limit, and Parse may refuse it.
+func SignDocument(header, payload []byte, s Signer) (string, error) {
 	b64 := base64.RawURLEncoding
 	input := make([]byte, 0, b64.EncodedLen(len(header))+b64.EncodedLen(len(payload))+128)
 	input = b64.AppendEncode(input, header)
@@ -185,9 +194,5 @@ func Sign(header, payload []byte, s Signer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	token := b64.AppendEncode(append(input, '.'), signature)
-	if len(token) > MaxToken {
-		return "", ErrTooLong
-	}
-	return string(token), nil
+	return string(b64.AppendEncode(append(input, '.'), signature)), nil
 }

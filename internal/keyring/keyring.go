@@ -15,12 +15,14 @@ import (
 // Purpose says what a key is for; a key serves one purpose of one service only.
 type Purpose string
 
-// The purposes. Access and Refresh keys sign tokens; the MAC key belongs to the installation, its Service is empty.
+// The purposes. Access and Refresh keys sign tokens; MAC and Status keys belong to the installation, their
+// Service is empty.
 const (
 	Access  Purpose = "access"
 	Refresh Purpose = "refresh"
 	Legacy  Purpose = "legacy" // RSA, for the EDI legacy token
 	MAC     Purpose = "mac"
+	Status  Purpose = "status" // signs the status lists
 )
 
 // The algorithms. RSAMD5 signs outside package jws, by whoever asks for the Legacy key.
@@ -42,7 +44,7 @@ const (
 // Key is one key as the store holds it. Zero times are open ends.
 type Key struct {
 	ID          int64  // given by the store
-	Service     string // empty for the MAC key
+	Service     string // empty for a key of the installation
 	Purpose     Purpose
 	Alg         string
 	KID         string // not unique: a key taken back into use has the same one again

@@ -42,10 +42,14 @@ type jwk struct {
 	Alg string `json:"alg"`
 }
 
-// JWKS returns the JWK Set (RFC 7517 §5) of all services' ES256 access keys, by service and newest first.
-func (k *Keys) JWKS() []byte {
+// JWKS returns the JWK Set (RFC 7517 §5) of the ES256 keys of services, by service and newest first; the empty
+// service is the installation, whose key signs the status lists. No service at all means every one.
+func (k *Keys) JWKS(services ...string) []byte {
+	if len(services) == 0 {
+		services = slices.Sorted(maps.Keys(k.set.Load().rings))
+	}
 	list := []jwk{}
-	for _, service := range slices.Sorted(maps.Keys(k.set.Load().rings)) {
+	for _, service := range services {
 		for _, p := range k.Public(service) {
 			if key, ok := p.Key.(*ecdsa.PublicKey); ok {
 				list = append(list, newJWK(p.KID, key))

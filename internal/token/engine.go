@@ -41,6 +41,9 @@ type Options struct {
 	// BrowserIdle ends a browser's sign-in so long after its last use, 0 means
 	// 12 h; BrowserCap so long after the sign-in, 0 means 7 days.
 	BrowserIdle, BrowserCap time.Duration
+	// StatusBase is the address under which the status lists are published, with a slash at its end; "" keeps
+	// the claim status out of tokens.
+	StatusBase string
 }
 
 // Engine runs the verbs. It is safe for concurrent use.
@@ -53,6 +56,9 @@ type Engine struct {
 	services map[string]*Service // :: name → service
 
 	browserIdle, browserCap time.Duration
+	statusBase              string
+	places                  *places
+	head                    head
 
 	ended       *ended
 	allowed     *allowed
@@ -68,6 +74,7 @@ type Engine struct {
 func New(o Options) *Engine {
 	e := &Engine{
 		store: o.Store, keys: o.Keys, now: o.Now, bound: o.Bound, log: o.Log,
+		statusBase: o.StatusBase, places: newPlaces(),
 		services: map[string]*Service{}, ended: newEnded(), allowed: newAllowed(), cache: newCache(), uses: newUses(),
 	}
 	e.bound = cmp.Or(e.bound, 30*time.Second)
@@ -132,7 +139,8 @@ func (e *Engine) mint(svc *Service, m Mint) (secret.Text, error) {
 		return secret.Text{}, unavailable("finding the signing key", err)
 	}
 	m.Alg, m.KID = signer.Alg(), kid
-	m.ID = e.tokenID(m)
+	m.ID, m.Status = e.tokenID(m), e.statusOf(m.Kind, m.Grant.ID)
+	e.head.raise(m.Grant.ID)
 	header, payload, err := svc.Format.Mint(m)
 	if err != nil {
 		return secret.Text{}, unavailable("laying out a token", err)

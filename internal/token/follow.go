@@ -16,17 +16,24 @@ var errNoNews = errors.New("no news of revocations within the bound: the store c
 type news struct {
 	mu        sync.Mutex // one follower at a time
 	at        Position
-	confirmed atomic.Pointer[time.Time]
+	confirmed atomic.Pointer[confirmation]
+}
+
+// confirmation is when nothing was missing, and up to where.
+type confirmation struct {
+	at       time.Time
+	position Position
 }
 
 // fresh reports whether the last confirmation is within the bound. The times
 // carry a monotonic reading, so that a stepped clock does not matter.
 func (n *news) fresh(now time.Time, bound time.Duration) bool {
 	c := n.confirmed.Load()
-	return c != nil && now.Sub(*c) <= bound
+	return c != nil && now.Sub(c.at) <= bound
 }
 
-func (n *news) confirm(at time.Time) { n.confirmed.Store(&at) }
+// confirm is called with mu held, once everything up to the position is in force.
+func (n *news) confirm(at time.Time) { n.confirmed.Store(&confirmation{at, n.at}) }
 
 func (n *news) refuse() { n.confirmed.Store(nil) }
 

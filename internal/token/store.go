@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"symbolon/internal/audit"
@@ -63,6 +64,8 @@ type Reader interface {
 	BrowserBySecret(ctx context.Context, hash [32]byte) (Grant, error)
 	// Grant returns one grant, live or not.
 	Grant(ctx context.Context, id int64) (Grant, error)
+	// Head returns the highest number of a grant, 0 where there is none.
+	Head(ctx context.Context) (int64, error)
 	// List returns the grants a filter matches, newest first.
 	List(context.Context, Filter) ([]Grant, error)
 }
@@ -248,6 +251,9 @@ type Position struct {
 	Epoch int64
 	Seq   int64
 }
+
+// String is EPOCH:SEQ.
+func (p Position) String() string { return fmt.Sprintf("%d:%d", p.Epoch, p.Seq) }
 
 // Filter selects grants; zero fields select everything.
 type Filter struct {

@@ -166,6 +166,7 @@ type Mint struct {
 	Expires  time.Time
 	Cap      time.Time
 	Prior    *Claims // the token being refreshed without a store, else nil
+	Status   *Status // where the token's bit stands, for an access token; may be nil
 }
 
 // Format is a dialect's layout of tokens. It must be pure: equal input gives

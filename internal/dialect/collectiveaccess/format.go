@@ -28,7 +28,7 @@ const tokenHeader = `{"typ":"JWT","alg":"HS256"}`
 var errAlgorithm = errors.New("a CollectiveAccess token can only be signed with HS256")
 
 // claimNames are those with a meaning here, in order.
-var claimNames = []string{"iss", "aud", "iat", "nbf", "exp", "id", "gid", "cap"}
+var claimNames = []string{"iss", "aud", "iat", "nbf", "exp", "id", "gid", "cap", "status"}
 
 // Mint lays out a token. Access and refresh tokens differ in their end and in the secret that signs them.
 func (f format) Mint(m token.Mint) (header, payload []byte, err error) {
@@ -42,6 +42,10 @@ func (f format) Mint(m token.Mint) (header, payload []byte, err error) {
 		"exp", m.Expires.Unix(), "id", m.Subject.ID, "gid", m.Grant.ID)
 	if !m.Cap.IsZero() {
 		claims.Keys, claims.Values = append(claims.Keys, "cap"), append(claims.Values, m.Cap.Unix())
+	}
+	if s := m.Status; s != nil {
+		list := object("status_list", object("idx", s.List.Index, "uri", s.List.URI))
+		claims.Keys, claims.Values = append(claims.Keys, "status"), append(claims.Values, list)
 	}
 	if m.Prior != nil {
 		extra := m.Prior.Wire.(*graphql.Object)

@@ -37,6 +37,8 @@ func TestGoldenTokens(t *testing.T) {
 	noCap.Cap = time.Time{}
 	carried := access
 	carried.Prior = &token.Claims{Wire: &graphql.Object{Keys: []string{"anonymous", "é"}, Values: []any{true, "ü🦀"}}}
+	listed := access
+	listed.Status = &token.Status{List: token.StatusRef{Index: 4711, URI: "https://tokens.example.org/symbolon/status/0"}}
 	foreign := access
 	foreign.Subject.ID = "a/b ü"
 	k := fixedKeys(t)
@@ -46,7 +48,8 @@ func TestGoldenTokens(t *testing.T) {
 		key  jws.Signer
 		mint token.Mint
 	}{{"access", k.Access, access}, {"refresh", k.Refresh, refresh}, {"without a cap", k.Access, noCap},
-		{"claims carried over", k.Access, carried}, {"subject that is no number", k.Access, foreign}} {
+		{"claims carried over", k.Access, carried}, {"subject that is no number", k.Access, foreign},
+		{"in a status list", k.Access, listed}} {
 		header, payload := mintAt(t, format{site}, c.mint)
 		fmt.Fprintf(&b, "# %s\n%s\n%s\n%s\n\n", c.name, header, payload, sign(t, c.key, header, payload))
 	}

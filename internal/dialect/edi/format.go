@@ -53,6 +53,9 @@ func ownClaims(m token.Mint) httpio.Object {
 	if !m.Cap.IsZero() {
 		own = append(own, member("cap", m.Cap.Unix()))
 	}
+	if m.Status != nil {
+		own = append(own, member("status", m.Status))
+	}
 	return own
 }
 

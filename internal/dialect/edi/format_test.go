@@ -56,8 +56,12 @@ func TestGolden(t *testing.T) {
 	all := subjects()
 	var b strings.Builder
 	for _, name := range []string{"password", "ldap", "github", "google", "microsoft", "orcid", "keycloak", "linked", "group"} {
-		header, payload, err := f.Mint(token.Mint{Kind: token.Access, Alg: "ES256", Grant: token.Grant{ID: 7}, Subject: all[name],
-			IssuedAt: start, Expires: start.Add(8 * time.Hour), Cap: start.Add(30 * 24 * time.Hour)})
+		m := token.Mint{Kind: token.Access, Alg: "ES256", Grant: token.Grant{ID: 7}, Subject: all[name],
+			IssuedAt: start, Expires: start.Add(8 * time.Hour), Cap: start.Add(30 * 24 * time.Hour)}
+		if name == "password" {
+			m.Status = listed
+		}
+		header, payload, err := f.Mint(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,12 +80,30 @@ func TestGolden(t *testing.T) {
 	golden(t, "tokens.txt", b.String())
 }
 
+// listed is where the bit of a token stands.
+var listed = &token.Status{List: token.StatusRef{Index: 4711, URI: "https://tokens.example.org/symbolon/status/0"}}
+
+// TestPlainClaimsAddNone: the old server beside us reads nothing that it does not know.
+func TestPlainClaimsAddNone(t *testing.T) {
+	own := newEDI()
+	own.PlainClaims = true
+	f := &format{issuer: "https://auth.edirepository.org", edi: own}
+	_, payload, err := f.Mint(token.Mint{Kind: token.Access, Alg: "ES256", Grant: token.Grant{ID: 7}, Subject: subjects()["ldap"],
+		IssuedAt: start, Expires: start.Add(time.Hour), Status: listed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(payload), "status") {
+		t.Errorf("%s", payload)
+	}
+}
+
 // TestReadsWhatItMints reads each golden token and mints it again as a refresh would.
 func TestReadsWhatItMints(t *testing.T) {
 	f := &format{issuer: "https://auth.edirepository.org", edi: newEDI()}
 	for name, sub := range subjects() {
 		m := token.Mint{Kind: token.Access, Alg: "ES256", Grant: token.Grant{ID: 7}, Subject: sub,
-			IssuedAt: start, Expires: start.Add(8 * time.Hour), Cap: start.Add(30 * 24 * time.Hour)}
+			IssuedAt: start, Expires: start.Add(8 * time.Hour), Cap: start.Add(30 * 24 * time.Hour), Status: listed}
 		_, payload, err := f.Mint(m)
 		if err != nil {
 			t.Fatal(err)

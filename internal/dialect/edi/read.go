@@ -29,7 +29,7 @@ type wire struct {
 var plainClaims = []string{"email", "avatarUrl", "links", "isEmailEnabled", "isEmailVerified", "idpCommonName", "idpName", "idpUid"}
 
 // madeClaims are those that are written anew.
-var madeClaims = []string{"sub", "cn", "principals", "iss", "hd", "iat", "nbf", "exp", "gid", "cap"}
+var madeClaims = []string{"sub", "cn", "principals", "iss", "hd", "iat", "nbf", "exp", "gid", "cap", "status"}
 
 // claimNames may not come in another letter case; aud may not come at all.
 var claimNames = slices.Concat(plainClaims, madeClaims, []string{"aud"})

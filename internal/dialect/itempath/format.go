@@ -26,7 +26,7 @@ const header = `{"typ":"JWT","alg":"HS256"}`
 
 var errAlgorithm = errors.New("an itempath token can only be signed with HS256")
 
-// claims are in the order of the wire; the last three are ours. An application token
+// claims are in the order of the wire; the last four are ours. An application token
 // is an access token without exp.
 type claims struct {
 	Fresh    bool       `json:"fresh"` // false in every token, as there
@@ -39,6 +39,8 @@ type claims struct {
 	GID      int64      `json:"gid"`
 	UID      any        `json:"uid"`
 	Cap      int64      `json:"cap,omitempty"`
+
+	Status *token.Status `json:"status,omitempty"`
 }
 
 // Mint lays out one token; identity is the sign-in name, of the token being refreshed
@@ -48,7 +50,7 @@ func (format) Mint(m token.Mint) ([]byte, []byte, error) {
 		return nil, nil, errAlgorithm
 	}
 	c := claims{IAT: m.IssuedAt.Unix(), JTI: uuid(m.ID), Type: m.Kind, Identity: m.Subject.Name, NBF: m.IssuedAt.Unix(),
-		GID: m.Grant.ID, UID: number(m.Subject.ID)}
+		GID: m.Grant.ID, UID: number(m.Subject.ID), Status: m.Status}
 	if m.Prior != nil {
 		c.Identity = m.Prior.Login
 	}
@@ -98,7 +100,7 @@ const (
 
 var (
 	claimLimits = strictjson.Limits{Bytes: jws.MaxToken, Depth: 8, Members: 256}
-	claimNames  = []string{"fresh", "iat", "jti", "type", "identity", "nbf", "exp", "gid", "uid", "cap"}
+	claimNames  = []string{"fresh", "iat", "jti", "type", "identity", "nbf", "exp", "gid", "uid", "cap", "status"}
 	uuidForm    = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 )
 

@@ -35,7 +35,10 @@ func withoutEnd(m token.Mint) token.Mint {
 func mints() map[string]token.Mint {
 	renewed := mint(token.Access, "", "12")
 	renewed.Prior = &token.Claims{Login: "mgordon"}
+	listed := mint(token.Access, "mgordon", "12")
+	listed.Status = &token.Status{List: token.StatusRef{Index: 4711, URI: "https://tokens.example.org/symbolon/status/0"}}
 	return map[string]token.Mint{
+		"listed": listed,
 		"access": mint(token.Access, "mgordon", "12"), "refresh": mint(token.Refresh, "mgordon", "12"),
 		"application": withoutEnd(mint(token.Access, "mgordon", "12")), "renewed": renewed,
 		"foreign letters": mint(token.Access, "Ärzte 🌿 <&>", "12"), "imported id": mint(token.Access, "mgordon", "a-b"),
@@ -47,7 +50,7 @@ func TestGolden(t *testing.T) {
 	k := fixedKeys(t)
 	var b strings.Builder
 	all := mints()
-	for _, name := range []string{"access", "refresh", "application", "renewed", "foreign letters", "imported id"} {
+	for _, name := range []string{"access", "refresh", "application", "renewed", "foreign letters", "imported id", "listed"} {
 		head, payload, err := format{}.Mint(all[name])
 		if err != nil {
 			t.Fatal(err)

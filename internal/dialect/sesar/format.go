@@ -41,6 +41,8 @@ type accessClaims struct {
 	common
 	Issuer   string `json:"iss"`
 	Audience string `json:"aud"`
+
+	Status *token.Status `json:"status,omitempty"`
 }
 
 type refreshClaims struct {
@@ -64,7 +66,7 @@ func (f format) Mint(m token.Mint) ([]byte, []byte, error) {
 		if m.Alg == "ES256" {
 			h.KID = m.KID
 		}
-		claims = accessClaims{base, f.issuer, f.audience}
+		claims = accessClaims{base, f.issuer, f.audience, m.Status}
 	case token.Refresh:
 		c := refreshClaims{common: base, Gen: m.Grant.Generation, Nonce: fmt.Sprintf("%016x", uint64(m.Grant.Nonce))}
 		if !m.Cap.IsZero() {
@@ -154,7 +156,7 @@ func (f format) Read(key token.Kind, _ string, payload []byte) (token.Claims, er
 	} else {
 		f.readAccess(&r)
 	}
-	if err := o.OddCase("token_type", "exp", "iat", "jti", "user_id", "gid", "gen", "nonce", "cap", "iss", "aud"); err != nil && r.err == nil {
+	if err := o.OddCase("token_type", "exp", "iat", "jti", "user_id", "gid", "gen", "nonce", "cap", "iss", "aud", "status"); err != nil && r.err == nil {
 		r.fail("%w", err)
 	}
 	if r.err != nil {

@@ -33,6 +33,8 @@ func TestGoldenTokens(t *testing.T) {
 	capped.Cap = start.Add(90 * 24 * time.Hour)
 	texted := mintOf(token.Access, "ES256")
 	texted.Subject.ID = "Zoë ~?>\U0001F980\x7f"
+	listed := mintOf(token.Access, "ES256")
+	listed.Status = &token.Status{List: token.StatusRef{Index: 4711, URI: "https://tokens.example.org/symbolon/status/0"}}
 	var b strings.Builder
 	for _, c := range []struct {
 		name string
@@ -44,6 +46,7 @@ func TestGoldenTokens(t *testing.T) {
 		{"refresh", k.Refresh, mintOf(token.Refresh, "HS256")},
 		{"refresh with a cap", k.Refresh, capped},
 		{"subject that is no number", k.Access, texted},
+		{"in a status list", k.Access, listed},
 	} {
 		header, payload, err := testFormat.Mint(c.mint)
 		if err != nil {
@@ -80,12 +83,16 @@ func TestReadWhatWasMinted(t *testing.T) {
 	capped.Cap = start.Add(90 * 24 * time.Hour)
 	texted := mintOf(token.Access, "ES256")
 	texted.Subject.ID = "EDI-Zoë"
+	listed := mintOf(token.Access, "ES256")
+	listed.Status = &token.Status{List: token.StatusRef{URI: "https://tokens.example.org/symbolon/status/0"}}
 	born, end := time.Unix(start.Unix(), 0), time.Unix(start.Unix()+86400, 0)
 	for name, c := range map[string]struct {
 		mint token.Mint
 		want token.Claims
 	}{
 		"access": {mintOf(token.Access, "ES256"),
+			token.Claims{Kind: token.Access, Grant: 42, Subject: "2", IssuedAt: born, Expires: end}},
+		"listed": {listed,
 			token.Claims{Kind: token.Access, Grant: 42, Subject: "2", IssuedAt: born, Expires: end}},
 		"text": {texted,
 			token.Claims{Kind: token.Access, Grant: 42, Subject: "EDI-Zoë", IssuedAt: born, Expires: end}},

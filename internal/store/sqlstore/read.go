@@ -29,6 +29,15 @@ func (s *Store) Grant(ctx context.Context, id int64) (token.Grant, error) {
 	return s.oneGrant(ctx, "there is no such grant", selectGrant, id)
 }
 
+// Head returns the highest number of a grant, 0 where there is none.
+func (s *Store) Head(ctx context.Context) (top int64, err error) {
+	err = s.read(ctx, "reading highest grant", func(tx Tx) (err error) {
+		top, err = value[int64](tx.QueryRow(`SELECT COALESCE(MAX(id), 0) FROM grants`))
+		return err
+	})
+	return top, err
+}
+
 // KeyBySecret returns the API key with the SHA-256 of a secret, live or not; NotFound without one. No other kind is found here.
 func (s *Store) KeyBySecret(ctx context.Context, hash [32]byte) (token.Grant, error) {
 	return s.oneGrant(ctx, "there is no such API key",

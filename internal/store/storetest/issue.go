@@ -28,6 +28,23 @@ var issueTests = map[string]func(*kit){
 	"IssueSubjectOfNewService": issueSubjectOfNewService,
 	"IssueKeyBySecret":         issueKeyBySecret,
 	"IssueActingForGroup":      issueActingForGroup,
+	"IssueRaisesTheHead":       issueRaisesTheHead,
+}
+
+func issueRaisesTheHead(k *kit) {
+	head := func() int64 {
+		top, err := k.Head(ctx)
+		k.must(err)
+		return top
+	}
+	equal(k, "head of no grants", head(), 0)
+	ada := k.person("ada")
+	first := k.issue(token.Pair, "samples", ada)
+	equal(k, "head", head(), first.ID)
+	_, err := k.NewEpoch(ctx, operator, k.now())
+	k.must(err)
+	jumped := k.issue(token.Pair, "samples", ada)
+	equal(k, "head", head(), jumped.ID)
 }
 
 func issueReadsBack(k *kit) {

@@ -1,0 +1,164 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"symbolon/internal/config"
+	"symbolon/internal/dialect/edi"
+	"symbolon/internal/httpio"
+	"symbolon/internal/jws"
+	"symbolon/internal/keyring"
+	"symbolon/internal/statuslist"
+)
+
+// publicly answers with what everybody may read and keep for a while, or with 304 to who has it.
+func publicly(r *httpio.Request, kind string, body []byte, keep time.Duration) httpio.Response {
+	sum := sha256.Sum256(body)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+	resp := httpio.Response{Status: http.StatusOK, Body: body, Header: http.Header{
+		"Content-Type": {kind}, "Etag": {tag}, "Access-Control-Allow-Origin": {"*"},
+		"Cache-Control": {fmt.Sprintf("public, max-age=%d", int64(keep/time.Second))}}}
+	if hasTag(r.Header.Values("If-None-Match"), tag) {
+		resp.Status, resp.Body = http.StatusNotModified, nil
+		resp.Header.Del("Content-Type")
+	}
+	return resp
+}
+
+// hasTag compares weakly, as If-None-Match does (RFC 9110 §13.1.2).
+func hasTag(lines []string, tag string) bool {
+	for _, line := range lines {
+		for one := range strings.SplitSeq(line, ",") {
+			if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// keysKept is how long others may keep our public keys.
+const keysKept = 5 * time.Minute
+
+const jwksType = "application/jwk-set+json"
+
+func (a *App) jwks(_ context.Context, r *httpio.Request) httpio.Response {
+	return publicly(r, jwksType, a.Keys.JWKS(), keysKept)
+}
+
+// serviceJWKS is what a verifier of one service needs: its keys and the one of the status lists.
+func (a *App) serviceJWKS(_ context.Context, r *httpio.Request) httpio.Response {
+	service := r.PathValue("service")
+	if a.mount(service) == nil {
+		return ownFailure(http.StatusNotFound)
+	}
+	return publicly(r, jwksType, a.Keys.JWKS(service, ""), keysKept)
+}
+
+const statusPath = "/symbolon/status/"
+
+// statusBase is empty while it is not known under which name others come here.
+func statusBase(c *config.Config) string {
+	if c.BaseURL == "" {
+		return ""
+	}
+	return c.BaseURL + statusPath
+}
+
+func (a *App) statusSigner() (jws.Signer, string, error) { return a.Keys.Signer("", keyring.Status) }
+
+// listNumber is how a list's number is written, in one way only.
+var listNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,13})$`)
+
+// statusList is a list, or 503 rather than an old one. A cache may keep it for a quarter of its life, so that what
+// it gives out has still some before it.
+func (a *App) statusList(ctx context.Context, r *httpio.Request) httpio.Response {
+	text := r.PathValue("list")
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !listNumber.MatchString(text) {
+		return ownFailure(http.StatusNotFound)
+	}
+	list, err := a.lists.List(ctx, n, a.now())
+	switch {
+	case err != nil:
+		a.log.WarnContext(ctx, "a status list cannot be given", "list", n, "err", err)
+		return later()
+	case list == nil:
+		return ownFailure(http.StatusNotFound)
+	}
+	return publicly(r, statuslist.MediaType, list, a.lists.TTL/4)
+}
+
+// later is a failure that will pass.
+func later() httpio.Response {
+	resp := ownFailure(http.StatusServiceUnavailable)
+	resp.Header.Set("Retry-After", "1")
+	return resp
+}
+
+// keyFile serves a service's public keys as files: SERVICE.pem for the access
+// tokens, SERVICE-legacy.crt for EDI's legacy token.
+func (a *App) keyFile(ctx context.Context, r *httpio.Request) httpio.Response {
+	file := r.PathValue("file")
+	if name, ok := strings.CutSuffix(file, "-legacy.crt"); ok {
+		return a.legacyCertificate(ctx, r, name)
+	}
+	name, ok := strings.CutSuffix(file, ".pem")
+	if !ok || a.mount(name) == nil {
+		return ownFailure(http.StatusNotFound)
+	}
+	var out []byte
+	for _, k := range a.Keys.Public(name) {
+		der, err := x509.MarshalPKIXPublicKey(k.Key)
+		if err != nil || k.Alg != "ES256" {
+			continue
+		}
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...)
+	}
+	if out == nil {
+		return ownFailure(http.StatusNotFound)
+	}
+	return publicly(r, "application/x-pem-file", out, keysKept)
+}
+
+func (a *App) legacyCertificate(ctx context.Context, r *httpio.Request, service string) httpio.Response {
+	m := a.mount(service)
+	if m == nil || m.config.EDI == nil {
+		return ownFailure(http.StatusNotFound)
+	}
+	body, err := a.certificate(ctx, m)
+	if err != nil {
+		a.log.ErrorContext(ctx, "publishing the legacy certificate failed", "service", service, "err", err)
+		return later()
+	}
+	return publicly(r, "application/x-x509-ca-cert", body, keysKept)
+}
+
+func (a *App) certificate(ctx context.Context, m *mount) ([]byte, error) {
+	if file := m.config.EDI.LegacyCertFile; file != "" {
+		return os.ReadFile(file)
+	}
+	key, err := a.Keys.Legacy(ctx, m.config.Name)
+	if err != nil {
+		return nil, err
+	}
+	if made, ok := a.certificates.Load(key); ok { // signing is dear, and this is open to everybody
+		return made.([]byte), nil
+	}
+	made, err := edi.Certificate(key)
+	if err == nil {
+		a.certificates.Store(key, made)
+	}
+	return made, err
+}

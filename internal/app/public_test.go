@@ -1,0 +1,227 @@
+package app
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"symbolon/internal/config"
+	"symbolon/internal/token"
+)
+
+// payload decodes what a token or a list says, unchecked.
+func payload(t *testing.T, text string, into any) {
+	t.Helper()
+	body, err := base64.RawURLEncoding.DecodeString(strings.Split(text, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// listed is the part of a list that a verifier reads.
+type listed struct {
+	Sub  string
+	IAT  int64
+	Exp  int64
+	List struct {
+		Bits int
+		Lst  string
+	} `json:"status_list"`
+	NotBefore map[string]int64 `json:"not_before"`
+}
+
+// bit follows a token to its bit as a server elsewhere does.
+func (e *env) bit(access string) bool {
+	e.t.Helper()
+	var c struct{ Status token.Status }
+	payload(e.t, access, &c)
+	path, ours := strings.CutPrefix(c.Status.List.URI, e.app.Config.BaseURL)
+	if !ours {
+		e.t.Fatalf("the token names the list %q", c.Status.List.URI)
+	}
+	w := e.do("GET", path, "")
+	wantCode(e.t, w, 200)
+	if kind := w.Header().Get("Content-Type"); kind != "application/statuslist+jwt" {
+		e.t.Errorf("Content-Type %q", kind)
+	}
+	var l listed
+	payload(e.t, w.Body.String(), &l)
+	if l.Sub != c.Status.List.URI || l.Exp-l.IAT != 60 {
+		e.t.Errorf("list %+v", l)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(l.List.Lst)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	z, err := zlib.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	bits, err := io.ReadAll(z)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return bits[c.Status.List.Index/8]>>(c.Status.List.Index%8)&1 == 1
+}
+
+// TestRevokedIsInTheStatusList follows a token of every dialect.
+func TestRevokedIsInTheStatusList(t *testing.T) {
+	e := newEnv(t, nil)
+	for _, service := range []string{"samples", "ecology", "collections", "warehouse"} {
+		tokens := e.issue(service, e.ada.ID)
+		other := e.issue(service, e.ada.ID)
+		if e.bit(tokens.Access.Reveal()) {
+			t.Errorf("%s: a good token is in the list", service)
+		}
+		if _, err := e.app.Engine.Revoke(t.Context(), token.Operator(), token.RevokeRequest{Grant: tokens.Grant.ID}); err != nil {
+			t.Fatal(err)
+		}
+		e.advance(time.Second)
+		if !e.bit(tokens.Access.Reveal()) || e.bit(other.Access.Reveal()) {
+			t.Errorf("%s: revoked %v, the other %v", service, e.bit(tokens.Access.Reveal()), e.bit(other.Access.Reveal()))
+		}
+	}
+}
+
+func TestPlainClaimsNameNoList(t *testing.T) {
+	e := newEnv(t, func(c *config.Config) { c.Services[1].EDI.PlainClaims = true })
+	var c map[string]any
+	payload(t, e.issue("ecology", e.ada.ID).Access.Reveal(), &c)
+	if _, ok := c["status"]; ok {
+		t.Errorf("%v", c)
+	}
+}
+
+// TestListIsSignedByAPublishedKey, which signs nothing else.
+func TestListIsSignedByAPublishedKey(t *testing.T) {
+	e := newEnv(t, nil)
+	text := e.do("GET", "/symbolon/status/0", "").Body.String()
+	kid := headerOf(t, text).KID
+	for _, path := range []string{"/.well-known/jwks.json", "/symbolon/keys/samples/jwks.json", "/symbolon/keys/warehouse/jwks.json"} {
+		if body := e.do("GET", path, "").Body.String(); !strings.Contains(body, `"kid":"`+kid+`"`) {
+			t.Errorf("%s has no key %s: %s", path, kid, body)
+		}
+	}
+	if headerOf(t, e.issue("samples", e.ada.ID).Access.Reveal()).KID == kid {
+		t.Error("the key of the lists signs tokens")
+	}
+	if _, err := e.app.Engine.Verify(t.Context(), "samples", text, token.Access); token.CodeOf(err) != token.Malformed {
+		t.Errorf("a list as a token: %v", err)
+	}
+}
+
+func headerOf(t *testing.T, text string) (h struct{ Alg, KID, Typ string }) {
+	t.Helper()
+	body, err := base64.RawURLEncoding.DecodeString(strings.Split(text, ".")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, &h); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestServiceJWKS has the service's own keys and no other service's.
+func TestServiceJWKS(t *testing.T) {
+	e := newEnv(t, nil)
+	samples, ecology := e.kid("samples"), e.kid("ecology")
+	for service, want := range map[string][2]bool{"samples": {true, false}, "ecology": {false, true}, "warehouse": {false, false}} {
+		body := e.do("GET", "/symbolon/keys/"+service+"/jwks.json", "").Body.String()
+		if got := [2]bool{strings.Contains(body, samples), strings.Contains(body, ecology)}; got != want {
+			t.Errorf("%s: %v", service, got)
+		}
+	}
+	wantCode(t, e.do("GET", "/symbolon/keys/nobody/jwks.json", ""), 404)
+}
+
+// kid is the key that signs a service's access tokens.
+func (e *env) kid(service string) string {
+	e.t.Helper()
+	_, kid, err := e.app.Keys.Signer(service, "access")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return kid
+}
+
+// asking asks with one header more.
+func (e *env) asking(path, name, value string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", path, nil)
+	r.Header.Set(name, value)
+	w := httptest.NewRecorder()
+	e.http.ServeHTTP(w, r)
+	return w
+}
+
+func TestConditionalGet(t *testing.T) {
+	e := newEnv(t, nil)
+	for path, keep := range map[string]string{"/.well-known/jwks.json": "300", "/symbolon/keys/samples/jwks.json": "300",
+		"/symbolon/keys/samples.pem": "300", "/symbolon/status/0": "15"} {
+		full := e.do("GET", path, "")
+		tag := full.Header().Get("ETag")
+		if !strings.HasPrefix(tag, `"`) || len(tag) < 20 || full.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Fatalf("%s: %v", path, full.Header())
+		}
+		for _, have := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
+			w := e.asking(path, "If-None-Match", have)
+			if w.Code != http.StatusNotModified || w.Body.Len() != 0 || w.Header().Get("ETag") != tag ||
+				w.Header().Get("Cache-Control") != "public, max-age="+keep {
+				t.Errorf("%s with %s: %d %v", path, have, w.Code, w.Header())
+			}
+		}
+		if w := e.asking(path, "If-None-Match", `"other"`); w.Code != 200 || w.Body.String() != full.Body.String() {
+			t.Errorf("%s with another tag: %d", path, w.Code)
+		}
+	}
+}
+
+// TestListsThatAreNotThere: what is far above the last grant, or is not written as we write it.
+func TestListsThatAreNotThere(t *testing.T) {
+	e := newEnv(t, nil)
+	for _, n := range []string{"2", "-1", "00", "01", "1e3", "0x0", "+0", "99999999999999", "9223372036854775808", "", "0/", " 0", "a"} {
+		w := e.do("GET", "/symbolon/status/"+strings.ReplaceAll(n, " ", "%20"), "")
+		if w.Code != 404 || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("list %q: %d %v", n, w.Code, w.Header())
+		}
+	}
+	wantCode(t, e.do("GET", "/symbolon/status/1", ""), 200)
+}
+
+// TestNoListWithoutNews: an old list would call revoked tokens good.
+func TestNoListWithoutNews(t *testing.T) {
+	e := newEnv(t, nil)
+	wantCode(t, e.do("GET", "/symbolon/status/0", ""), 200)
+	e.silence(31 * time.Second)
+	w := e.do("GET", "/symbolon/status/0", "")
+	if w.Code != 503 || w.Header().Get("Retry-After") != "1" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	e.advance(0)
+	wantCode(t, e.do("GET", "/symbolon/status/0", ""), 200)
+}
+
+// TestTheSameTokenNamesTheSamePlace, also after a restart: an answer that was lost is given again, byte for byte.
+func TestTheSameTokenNamesTheSamePlace(t *testing.T) {
+	e := newEnv(t, nil)
+	before := e.app.Engine.Place(77)
+	conf := e.app.Config
+	e.app.Close()
+	e.app = e.open(conf)
+	if after := e.app.Engine.Place(77); after != before {
+		t.Errorf("%v, then %v", before, after)
+	}
+	if before.Index == 77 {
+		t.Error("the place is the number itself")
+	}
+}
