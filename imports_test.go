@@ -49,10 +49,11 @@ var rules = []struct{ from, to, why string }{
 	{"*", kit, "the kit is for tests"},
 	{"internal/dialect/*", "internal/keyring", "a dialect is given the keys it needs"},
 	{"internal/dialect/*", "internal/account", "a dialect reaches people only through the engine"},
-	// signin/oidc is a client of web servers, and signin/flow drives browsers there.
+	// signin/oidc is a client of web servers, signin/standin is one, signin/flow drives browsers there.
 	{"internal/signin/ldap", "net/http", "a directory is not asked by HTTP"},
 	{"internal/signin/orcid", "internal/*", "layer 0 stands alone"},
 	{"internal/signin/orcid", "net/http", "what an iD looks like has nothing to do with HTTP"},
+	{"internal/signin/oidc", "internal/signin/standin", "it knows ORCID by its wire alone"},
 	{"internal/signin/oidc", "internal/httpio", "it asks servers and is none"},
 	{"internal/signin/*", "database/sql", "a way to sign in keeps nothing"},
 	{"internal/signin/*", "internal/store/*", "a way to sign in keeps nothing"},

@@ -19,6 +19,8 @@ import (
 	"symbolon/internal/config"
 	"symbolon/internal/keyring"
 	"symbolon/internal/signin/ldap"
+	"symbolon/internal/signin/oidc"
+	"symbolon/internal/signin/standin"
 	"symbolon/internal/statuslist"
 	"symbolon/internal/store/sqlite"
 	"symbolon/internal/store/sqlstore"
@@ -48,15 +50,18 @@ type App struct {
 	Accounts *account.Directory
 	Store    *sqlstore.Store
 	Keys     *keyring.Keys // nil unless asked for
+	// Providers are the outside ones with which people sign in, in the order of the file.
+	Providers []*oidc.Provider
 
 	certificates sync.Map // :: legacy RSA key → its certificate
 	lists        *statuslist.Publisher
 
-	db     *sqlite.DB
-	ldap   *ldap.Directory // nil unless configured
-	mounts []mount
-	now    func() time.Time
-	log    *slog.Logger
+	db      *sqlite.DB
+	ldap    *ldap.Directory // nil unless configured
+	standIn *standin.ORCID  // nil unless this is a development server
+	mounts  []mount
+	now     func() time.Time
+	log     *slog.Logger
 }
 
 // Open opens what the options ask for. Its errors are for people: they name

@@ -33,6 +33,7 @@ func (a *App) Handler() (http.Handler, error) {
 			}
 		}
 	}
+	a.serveStandIn(mux)
 	for _, r := range a.ownRoutes() {
 		mux.Handle(r.Pattern, a.adapter(ownFailure).Handle(r.Handle))
 	}

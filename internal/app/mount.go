@@ -42,7 +42,7 @@ func newMount(c config.Service, d dialect, routes func(*token.Engine) []httpio.R
 		notFound: d.NotFound, failed: d.Failed, companions: d.Companions}
 }
 
-// mountAll makes the dialects. They reach the accounts and keys of a only when
+// mountAll makes the doors and the dialects. They reach the accounts and keys of a only when
 // they answer, so these may be opened later.
 func (a *App) mountAll() ([]mount, error) {
 	if len(a.Config.LDAP.Servers) > 0 {
@@ -51,6 +51,9 @@ func (a *App) mountAll() ([]mount, error) {
 			return nil, fmt.Errorf("setting up sign-in by LDAP: %w", err)
 		}
 		a.ldap = directory
+	}
+	if err := a.openProviders(); err != nil {
+		return nil, err
 	}
 	var all []mount
 	for _, s := range a.Config.Services {

@@ -80,7 +80,7 @@ type Answer struct {
 // Options are what a configuration does not say.
 type Options struct {
 	Now func() time.Time
-	// Secret takes the place of the file's, for a provider that has none.
+	// Secret is that of a provider whose configuration names no file.
 	Secret secret.Text
 }
 
@@ -99,15 +99,15 @@ type Provider struct {
 // New reads the secret's file. It asks nobody. The configuration must have passed Check.
 func New(c config.Provider, o Options) (*Provider, error) {
 	p := &Provider{conf: c, secret: o.Secret, now: o.Now, turn: make(chan struct{}, 1)}
-	if o.Secret.IsZero() {
+	if c.ClientSecretFile != "" {
 		text, err := os.ReadFile(c.ClientSecretFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading client_secret_file of provider %s: %w", c.Name, err)
 		}
 		p.secret = secret.New(strings.TrimSpace(string(text)))
-		if p.secret.IsZero() {
-			return nil, fmt.Errorf("reading client_secret_file of provider %s: %s is empty; put the client's secret there", c.Name, c.ClientSecretFile)
-		}
+	}
+	if p.secret.IsZero() {
+		return nil, fmt.Errorf("reading client_secret_file of provider %s: %s is empty; put the client's secret there", c.Name, c.ClientSecretFile)
 	}
 	issuer, err := url.Parse(c.Issuer)
 	if err != nil {
