@@ -25,15 +25,15 @@ unit:
 
 # Real programs against the real binary.
 e2e: tools build
-	SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 ./e2e/...
+	SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 ./e2e/... ./internal/store/...
 
 ## check: formatting, vet, staticcheck if it can be had, the import rules
 check:
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "run gofmt on:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./e2e/...
+	$(GO) vet -tags e2e ./e2e/... ./internal/store/...
 	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; then \
-		echo "$(GO) run $(STATICCHECK) ./..."; $(GO) run $(STATICCHECK) ./... && $(GO) run $(STATICCHECK) -tags e2e ./e2e/...; \
+		echo "$(GO) run $(STATICCHECK) ./..."; $(GO) run $(STATICCHECK) ./... && $(GO) run $(STATICCHECK) -tags e2e ./e2e/... ./internal/store/...; \
 	else echo "staticcheck cannot be had here (go run $(STATICCHECK)): not checked"; fi
 	$(GO) test -count=1 -run TestImport .
 

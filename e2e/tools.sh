@@ -11,6 +11,8 @@ for pair in $need; do
 done
 # A library, for Debian's own Python: another one on the path does not see it.
 /usr/bin/python3 -c 'import jwt' >/dev/null 2>&1 || missing="$missing python3-jwt"
+# PostgreSQL's programs lie beside the path, a folder for each release.
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -201,7 +201,7 @@ func TestOpenBrokenMigration(t *testing.T) {
 }
 
 func TestMigrationName(t *testing.T) {
-	_, err := latestVersion(fstest.MapFS{"first.sql": {}})
+	_, err := sqlstore.Latest(fstest.MapFS{"first.sql": {}})
 	if err == nil || !strings.HasPrefix(err.Error(), "numbering migration first.sql: ") {
 		t.Errorf("error is %v, want one that names first.sql", err)
 	}

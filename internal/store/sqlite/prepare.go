@@ -48,7 +48,7 @@ func (i identity) empty() bool { return i.application == 0 && i.tables == 0 }
 // prepare refuses files that are not ours to touch and brings the schema up to date. An up-to-date file is not written
 // to, and goose is not asked, since user_version already tells.
 func (d *DB) prepare(ctx context.Context, migrations fs.FS) error {
-	latest, err := latestVersion(migrations)
+	latest, err := sqlstore.Latest(migrations)
 	if err != nil {
 		return err
 	}
@@ -128,23 +128,6 @@ func (d *DB) migrate(ctx context.Context, migrations fs.FS) error {
 		return fmt.Errorf("migrating %s: %w", d.path, err)
 	}
 	return nil
-}
-
-// latestVersion is the highest number that a migration's file name begins with; 0 if there are none.
-func latestVersion(migrations fs.FS) (int64, error) {
-	names, err := fs.Glob(migrations, "*.sql")
-	if err != nil {
-		return 0, fmt.Errorf("listing migrations: %w", err)
-	}
-	var latest int64
-	for _, name := range names {
-		v, err := goose.NumericComponent(name)
-		if err != nil {
-			return 0, fmt.Errorf("numbering migration %s: %w", name, err)
-		}
-		latest = max(latest, v)
-	}
-	return latest, nil
 }
 
 // hints says what to do about an engine's error. :: primary result code → advice about the file

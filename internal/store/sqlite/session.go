@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 
 	engine "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
@@ -115,104 +114,39 @@ func (s *session) rollback() {
 	}
 }
 
-// run calls fn with a transaction of its own making: a failed statement decides over what fn returns, rows fn left open
-// are closed, and a panic is an error.
-func (s *session) run(ctx context.Context, log *slog.Logger, fn func(sqlstore.Tx) error) (err error) {
-	t := &tx{ctx: ctx, session: s}
-	defer func() {
-		if p := recover(); p != nil {
-			log.Error("verb panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("running verb: panic: %v", p)
-		}
-		err = t.end(err)
-	}()
-	return fn(t)
+// run calls fn with the open transaction. A violated constraint undoes its own statement alone.
+func (s *session) run(ctx context.Context, log *slog.Logger, fn func(sqlstore.Tx) error) error {
+	return sqlstore.Runner{Statements: s, Fault: s.fault, Passes: violates, Log: log}.Run(ctx, fn)
 }
 
-// tx is the sqlstore.Tx of one verb.
-type tx struct {
-	ctx     context.Context
-	session *session
-	rows    []*sql.Rows
-	failed  error // the first statement failure: the engine may have rolled back, so nothing more is tried
-}
-
-func (t *tx) Exec(query string, args ...any) (sql.Result, error) {
-	st, err := t.statement("exec ", query)
-	if err != nil {
-		return nil, err
-	}
-	res, err := st.ExecContext(t.ctx, args...)
-	return res, t.note(err)
-}
-
-func (t *tx) Query(query string, args ...any) (*sql.Rows, error) {
-	st, err := t.statement("query ", query)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := st.QueryContext(t.ctx, args...)
-	if err != nil {
-		return nil, t.note(err)
-	}
-	t.rows = append(t.rows, rows)
-	return rows, nil
-}
-
-func (t *tx) QueryRow(query string, args ...any) *sql.Row {
-	st, err := t.statement("query ", query)
-	if err != nil {
-		return t.session.conn.QueryRowContext(spent{t.ctx, err}, "SELECT 1")
-	}
-	row := st.QueryRowContext(t.ctx, args...)
-	_ = t.note(row.Err()) // the caller gets it from Scan
-	return row
-}
-
-func (t *tx) statement(op, query string) (*sql.Stmt, error) {
-	if t.failed != nil {
-		return nil, t.failed
-	}
-	if err := t.session.ask(op + query); err != nil {
-		return nil, t.note(err)
-	}
-	st, err := t.session.prepare(t.ctx, query)
-	return st, t.note(err)
-}
-
-// note remembers a failure, except a violated constraint, which undoes its own statement alone.
-func (t *tx) note(err error) error {
+func violates(err error) bool {
 	var e *engine.Error
-	if errors.As(err, &e) && e.Code()&0xff == codes.SQLITE_CONSTRAINT {
-		return err
-	}
-	if t.failed == nil {
-		t.failed = err
-	}
-	return err
+	return errors.As(err, &e) && e.Code()&0xff == codes.SQLITE_CONSTRAINT
 }
 
-// end makes t unusable and returns the verb's outcome.
-func (t *tx) end(err error) error {
-	for _, r := range t.rows {
-		if e := r.Close(); e != nil && t.failed == nil {
-			t.failed = e
-		}
+// Exec implements sqlstore.Statements.
+func (s *session) Exec(ctx context.Context, query string, args []any) (sql.Result, error) {
+	st, err := s.prepare(ctx, query)
+	if err != nil {
+		return nil, err
 	}
-	if t.failed != nil {
-		err = t.failed
-	}
-	t.failed = sql.ErrTxDone
-	return err
+	return st.ExecContext(ctx, args...)
 }
 
-// spent is a context that has ended with err: the way to a *sql.Row that holds err.
-type spent struct {
-	context.Context
-	err error
+// Query implements sqlstore.Statements.
+func (s *session) Query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	st, err := s.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
 }
 
-var ended = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
-func (s spent) Done() <-chan struct{} { return ended }
-func (s spent) Err() error            { return s.err }
+// QueryRow implements sqlstore.Statements.
+func (s *session) QueryRow(ctx context.Context, query string, args []any) *sql.Row {
+	st, err := s.prepare(ctx, query)
+	if err != nil {
+		return s.conn.QueryRowContext(sqlstore.Failed(ctx, err), query)
+	}
+	return st.QueryRowContext(ctx, args...)
+}

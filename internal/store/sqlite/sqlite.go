@@ -244,8 +244,7 @@ func (d *DB) Changed(ctx context.Context) (bool, error) {
 	var version int64
 	err := d.watch.ready(ctx)
 	if err == nil {
-		t := &tx{ctx: ctx, session: d.watch}
-		err = t.QueryRow("PRAGMA data_version").Scan(&version)
+		err = d.watch.run(ctx, d.log, func(tx sqlstore.Tx) error { return tx.QueryRow("PRAGMA data_version").Scan(&version) })
 	}
 	if err != nil {
 		d.version = 0

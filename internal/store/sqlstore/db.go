@@ -19,7 +19,8 @@ type Tx interface {
 
 // DB is one database engine under the verbs. It guarantees:
 //
-// Write runs fn at most once, inside one transaction, and returns nil only after the COMMIT is durable. An error for
+// Write runs fn inside one transaction, and returns nil only after the COMMIT is durable. Where an engine had to break a
+// deadlock it runs fn again from the start, so what fn gives out must be set anew by each run. An error for
 // which IsRefusal holds rolled back this verb alone and is returned as fn gave it. ctx withdraws a verb that has not begun
 // (its error is wrapped, nothing was done); once fn runs, Write waits for the outcome. Every other error wraps
 // ErrUnavailable and nothing of the verb was done, except where the COMMIT itself failed: then the outcome is unknown.
@@ -38,6 +39,12 @@ type DB interface {
 	Lock() string
 	Share() string
 	JumpGrants(tx Tx, by int64) error
+}
+
+// oneWriter is an engine that saves round trips: WriteOne is Write for an fn of a single statement, which is sent without
+// a transaction around it.
+type oneWriter interface {
+	WriteOne(ctx context.Context, fn func(Tx) error) error
 }
 
 // IsRefusal reports whether an error in err's chain is a verb's own answer, by having a method Refusal() bool that

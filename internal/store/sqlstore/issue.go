@@ -199,6 +199,7 @@ func (v *verb) issueServiceKey(svc *token.Service, iv token.IssueVerb, out *toke
 	if err != nil {
 		return fmt.Errorf("reading service keys: %w", err)
 	}
+	*out = token.Issued{}
 	for _, g := range keys {
 		if slices.Contains(kept, g.ID) {
 			out.Grant = g

@@ -2,6 +2,8 @@ package sqlstore_test
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -18,7 +20,7 @@ type sqliteStore struct {
 func (s sqliteStore) Close() error { return s.db.Close() }
 
 func TestSQLite(t *testing.T) {
-	storetest.Run(t, func(t *testing.T, o storetest.Options) storetest.Store {
+	storetest.Run(t, storetest.Engine{Copy: copyFiles, Open: func(t *testing.T, o storetest.Options) storetest.Store {
 		t.Helper()
 		db, err := sqlite.Open(context.Background(), sqlite.Options{
 			Path: filepath.Join(o.Dir, "symbolon.db"), Migrations: sqlstore.SQLite(), Fault: o.Fault,
@@ -27,5 +29,17 @@ func TestSQLite(t *testing.T) {
 			t.Fatal(err)
 		}
 		return sqliteStore{sqlstore.New(db, o.Services, o.Now), db}
-	})
+	}})
+}
+
+func copyFiles(from, to string) error {
+	names, err := filepath.Glob(filepath.Join(from, "*"))
+	for _, name := range names {
+		data, e := os.ReadFile(name)
+		if e == nil {
+			e = os.WriteFile(filepath.Join(to, filepath.Base(name)), data, 0o600)
+		}
+		err = errors.Join(err, e)
+	}
+	return err
 }

@@ -110,17 +110,21 @@ func (s *Store) Note(ctx context.Context, nv token.NoteVerb) error {
 }
 
 const (
-	nextSeq    = `UPDATE feed_head SET seq = seq + 1 RETURNING seq`
+	nextSeq    = `UPDATE feed_head SET seq = seq + $1 RETURNING seq`
 	insertFeed = `INSERT INTO feed (seq, at, kind, grant_id, service, name, until) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 )
 
 // publish appends the verb's entries. The counter is the last lock a verb takes, so entries become visible in order and without holes.
 func (v *verb) publish() error {
-	for _, e := range v.feed {
-		var seq int64
-		if err := v.QueryRow(nextSeq).Scan(&seq); err != nil {
-			return fmt.Errorf("counting feed entry: %w", err)
-		}
+	if len(v.feed) == 0 {
+		return nil
+	}
+	last, err := value[int64](v.QueryRow(nextSeq, len(v.feed)))
+	if err != nil {
+		return fmt.Errorf("counting feed entries: %w", err)
+	}
+	for i, e := range v.feed {
+		seq := last - int64(len(v.feed)-1-i)
 		if _, err := v.Exec(insertFeed, seq, millis(e.At), string(e.Kind), e.Grant, e.Service, e.Name, orNull(e.Until)); err != nil {
 			return fmt.Errorf("appending feed entry: %w", err)
 		}

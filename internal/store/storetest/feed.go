@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,10 +43,10 @@ func feedFollowed(k *kit) {
 	for i := range grants {
 		grants[i] = k.issue(token.Application, "samples", ada)
 	}
-	n := 0
+	var n atomic.Int64
 	k.failWith(func(op string) error {
 		if strings.HasPrefix(op, "exec INSERT INTO feed") {
-			if n++; n%20 == 1 {
+			if n.Add(1)%20 == 1 {
 				time.Sleep(5 * time.Millisecond)
 			}
 		}
@@ -149,7 +150,7 @@ func feedLoad(k *kit) {
 }
 
 func feedChanged(k *kit) {
-	other := k.open(k.T, Options{Dir: k.opts.Dir, Services: k.opts.Services, Now: k.now, Fault: k.inject})
+	other := k.engine.Open(k.T, Options{Dir: k.opts.Dir, Services: k.opts.Services, Now: k.now, Fault: k.inject})
 	defer func() { k.must(other.Close()) }()
 	_, err := k.Changed(ctx)
 	k.must(err)

@@ -28,6 +28,12 @@ type move struct {
 	generation int64
 }
 
+// answer is what one call came to, and the generation that it saw or made; a revocation tells none.
+type answer struct {
+	outcome    token.Outcome
+	generation int64
+}
+
 // held is the model's state: what one grant is.
 type held struct {
 	generation int64
@@ -42,7 +48,8 @@ var moves = porcupine.Model{
 		want := token.RotateRevoked
 		switch {
 		case m.revoke:
-			h.revoked, want = true, ""
+			h.revoked = true
+			return true, h
 		case h.revoked:
 		case m.generation > h.generation:
 			want = token.RotateAhead
@@ -53,10 +60,13 @@ var moves = porcupine.Model{
 		default:
 			h.revoked, want = true, token.RotateReused
 		}
-		return output.(token.Outcome) == want, h
+		return output.(answer) == answer{want, h.generation}, h
 	},
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v: %v", input, output) },
 }
+
+// inFlight is how many calls run at once: what is more only waits, and each makes the check dearer by far.
+const inFlight = 12
 
 // checkHistory lets clients present the newest generation they know of, or an
 // older one, or revoke, and checks the whole history.
@@ -67,19 +77,22 @@ func (k *kit) checkHistory(clients, calls int) {
 	var mu sync.Mutex
 	var history []porcupine.Operation
 	var wg sync.WaitGroup
+	turn := make(chan struct{}, inFlight)
 	begin := time.Now()
 	for client := range clients {
 		wg.Go(func() {
 			for range calls {
+				turn <- struct{}{}
 				m := k.nextMove(newest.Load())
 				call := time.Since(begin)
-				outcome := k.make(g, m)
+				out := k.make(g, m)
 				back := time.Since(begin)
-				if outcome == token.RotatedNow {
+				<-turn
+				if out.outcome == token.RotatedNow {
 					newest.CompareAndSwap(m.generation, m.generation+1)
 				}
 				mu.Lock()
-				history = append(history, porcupine.Operation{ClientId: client, Input: m, Output: outcome,
+				history = append(history, porcupine.Operation{ClientId: client, Input: m, Output: out,
 					Call: call.Nanoseconds(), Return: back.Nanoseconds()})
 				mu.Unlock()
 			}
@@ -105,17 +118,17 @@ func (k *kit) nextMove(newest int64) move {
 	return move{generation: newest}
 }
 
-func (k *kit) make(g token.Grant, m move) token.Outcome {
+func (k *kit) make(g token.Grant, m move) answer {
 	if m.revoke {
 		_, err := k.Revoke(k.Context(), token.RevokeVerb{Now: k.now(), Grant: g.ID, Reason: "test"})
 		if err != nil {
 			k.Error(err)
 		}
-		return ""
+		return answer{}
 	}
 	r, err := k.Rotate(k.Context(), k.present(g, m.generation))
 	if err != nil {
 		k.Error(err)
 	}
-	return r.Outcome
+	return answer{r.Outcome, r.Grant.Generation}
 }

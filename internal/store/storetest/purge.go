@@ -155,8 +155,8 @@ func purgeByBatch(k *kit) {
 	next, _, err = k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 5, AuditKeep: day})
 	k.must(err)
 	equal(k, "cursor after a batch that is not full", next, 0)
-	if g := k.issue(token.Session, "samples", ada); g.ID != kept.ID+1 {
-		k.Errorf("next grant is %d, want %d", g.ID, kept.ID+1)
+	if g := k.issue(token.Session, "samples", ada); g.ID <= kept.ID {
+		k.Errorf("next grant is %d, want more than %d", g.ID, kept.ID)
 	}
 }
 

@@ -53,7 +53,7 @@ func rotateRace(k *kit, policy token.Replay, others token.Outcome) {
 
 // Two stores on the same data, as a server and a command are, race like two clients of one.
 func rotateTwoProcesses(k *kit) {
-	other := k.open(k.T, k.opts)
+	other := k.engine.Open(k.T, k.opts)
 	defer func() { k.must(other.Close()) }()
 	g := k.issue(token.Pair, "samples", k.person("ada"))
 	for generation := range int64(5) {

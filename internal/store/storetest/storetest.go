@@ -35,18 +35,23 @@ type Options struct {
 	Fault    func(op string) error // asked before each statement and before COMMIT; its error counts as the engine's
 }
 
-// Open opens a store for one test; it fails the test rather than return nil. The suite closes it.
-type Open func(*testing.T, Options) Store
+// Engine is what the suite is run on.
+type Engine struct {
+	// Open opens a store for one test; it fails the test rather than return nil. The suite closes it.
+	Open func(*testing.T, Options) Store
+	// Copy makes a Dir of what is stored in another, which may be open: what a crash at that moment would leave.
+	Copy func(from, to string) error
+}
 
 // Run runs the suite.
-func Run(t *testing.T, open Open) {
+func Run(t *testing.T, engine Engine) {
 	for _, group := range []map[string]func(*kit){issueTests, rotateTests, lostTests, revokeTests, clockTests,
 		purgeTests, feedTests, faultTests, crashTests, accountTests, browserTests, auditTests,
 		keyTests, modelTests, historyTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				test(newKit(t, open))
+				test(newKit(t, engine))
 			})
 		}
 	}
@@ -61,7 +66,7 @@ const day = 24 * time.Hour
 type kit struct {
 	*testing.T
 	Store
-	open   Open
+	engine Engine
 	opts   Options
 	nonces int64
 
@@ -70,10 +75,10 @@ type kit struct {
 	fault func(op string) error
 }
 
-func newKit(t *testing.T, open Open) *kit {
-	k := &kit{T: t, open: open, time: start}
+func newKit(t *testing.T, engine Engine) *kit {
+	k := &kit{T: t, engine: engine, time: start}
 	k.opts = Options{Dir: t.TempDir(), Services: services(), Now: k.now, Fault: k.inject}
-	k.Store = open(t, k.opts)
+	k.Store = engine.Open(t, k.opts)
 	t.Cleanup(func() { k.must(k.Close()) })
 	return k
 }
@@ -112,7 +117,7 @@ func (k *kit) failWith(fault func(op string) error) {
 func (k *kit) reopen() {
 	k.Helper()
 	k.must(k.Close())
-	k.Store = k.open(k.T, k.opts)
+	k.Store = k.engine.Open(k.T, k.opts)
 }
 
 func (k *kit) must(err error) {

@@ -1,0 +1,235 @@
+// Package pgtest runs a throw-away PostgreSQL for tests, from the programs of Debian's package postgresql: its own folder,
+// its own port on loopback, as an unprivileged user. The cluster that the package makes is not used.
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// nobody is whom the server runs as when the test is root, which it refuses to be.
+const nobody = 65534
+
+const patience = 30 * time.Second
+
+// Server is one running server. Close it.
+type Server struct {
+	Port int
+
+	bin, dir string
+	settings []string
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	log  bytes.Buffer
+	done chan struct{}
+}
+
+// Start makes a cluster in a new folder and starts it. Settings are added to its command line, as name=value.
+func Start(settings ...string) (*Server, error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "symbolon-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{bin: bin, dir: dir, settings: settings}
+	if err := s.make(); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	if err := s.Run(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// programs is the folder of the newest release's programs.
+func programs() (string, error) {
+	all, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(all) == 0 {
+		return "", fmt.Errorf("there is no PostgreSQL here: run `make tools`, or install Debian's package postgresql (%v)", err)
+	}
+	return filepath.Dir(all[len(all)-1]), nil
+}
+
+func (s *Server) make() error {
+	if os.Getuid() == 0 {
+		if err := os.Chown(s.dir, nobody, nobody); err != nil {
+			return err
+		}
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.Port = port
+	initdb := s.command("initdb", "-D", filepath.Join(s.dir, "data"), "-U", "symbolon", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func freePort() (int, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	return cmd
+}
+
+// Run starts the server, also again after Kill, and returns when it answers.
+func (s *Server) Run() error {
+	args := []string{"-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.Port), "-k", "",
+		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"}
+	for _, x := range s.settings {
+		args = append(args, "-c", x)
+	}
+	cmd := s.command("postgres", args...)
+	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+	s.mu.Lock()
+	s.cmd, s.done = cmd, done
+	s.mu.Unlock()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := s.Exec("postgres", "SELECT 1")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-done:
+			return fmt.Errorf("the server has ended: %w\n%s", err, s.log.String())
+		default:
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("the server does not answer: %w", err)
+		}
+	}
+}
+
+// URL is the address of a database of the server.
+func (s *Server) URL(database string) string { return AddressAt(s.Port, database) }
+
+// AddressAt is that of a database behind another port, such as a proxy's.
+func AddressAt(port int, database string) string {
+	return fmt.Sprintf("postgres://symbolon@127.0.0.1:%d/%s?sslmode=disable", port, database)
+}
+
+// Exec runs statements in a database.
+func (s *Server) Exec(database, statements string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.URL(database))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	return conn.PgConn().Exec(ctx, statements).Close()
+}
+
+// Create makes an empty database.
+func (s *Server) Create(database string) error {
+	return s.Exec("postgres", "CREATE DATABASE "+database)
+}
+
+// Copy makes a database with what has been committed to another, which may be in use: as a crash would leave it.
+func (s *Server) Copy(from, to string) error {
+	if err := s.Create(to); err != nil {
+		return err
+	}
+	dump := s.command("pg_dump", s.URL(from))
+	var out, words bytes.Buffer
+	dump.Stdout, dump.Stderr = &out, &words
+	if err := dump.Run(); err != nil {
+		return fmt.Errorf("pg_dump: %w\n%s", err, words.String())
+	}
+	load := s.command("psql", "-q", "-v", "ON_ERROR_STOP=1", s.URL(to))
+	load.Stdin = &out
+	if words, err := load.CombinedOutput(); err != nil {
+		return fmt.Errorf("psql: %w\n%s", err, words)
+	}
+	return nil
+}
+
+// Kill ends the server and all its processes at once, as a crash does.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	cmd, done := s.cmd, s.done
+	s.mu.Unlock()
+	_ = cmd.Process.Kill() // its processes see that it is gone, and end
+	<-done
+}
+
+// Freeze stops the server and all its processes in mid-air; Thaw lets them go on.
+func (s *Server) Freeze() error { return s.signal(syscall.SIGSTOP) }
+
+// Thaw undoes Freeze.
+func (s *Server) Thaw() error { return s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pid := s.cmd.Process.Pid
+	if err := syscall.Kill(pid, sig); err != nil {
+		return err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return err
+	}
+	for _, child := range bytes.Fields(children) {
+		if n, err := strconv.Atoi(string(child)); err == nil {
+			_ = syscall.Kill(n, sig) // it may have ended in the meantime
+		}
+	}
+	return nil
+}
+
+// Close ends the server and removes its folder.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	cmd := s.cmd
+	s.mu.Unlock()
+	if cmd != nil {
+		_ = s.Thaw()
+		_ = cmd.Process.Signal(syscall.SIGQUIT)
+		select {
+		case <-s.done:
+		case <-time.After(patience):
+			s.Kill()
+		}
+	}
+	return os.RemoveAll(s.dir)
+}
