@@ -11,7 +11,7 @@ func (n New) check() error {
 		checkName("account", n.Name), checkType(n.Type), checkDisplay(n.Display), checkEmail(n.Email),
 		checkNames("group", n.Groups))
 	if n.Password != "" {
-		err = errors.Join(err, CheckPassword(n.Password))
+		err = errors.Join(err, CheckPassword(n.Password, Account{Name: n.Name, Display: n.Display, Email: n.Email}.words()...))
 	}
 	for _, id := range n.Identities {
 		err = errors.Join(err, checkIdentity(id))
@@ -23,7 +23,7 @@ func (c Change) check(name string) error {
 	err := errors.Join(
 		checkName("account", name), checkNames("group", c.AddGroups), checkNames("group", c.RemoveGroups),
 		given(c.Display, checkDisplay), given(c.Email, checkEmail), given(c.Type, checkType),
-		given(c.Password, CheckPassword))
+		given(c.Password, func(p string) error { return CheckPassword(p) }))
 	for _, key := range slices.Sorted(maps.Keys(c.Attrs)) {
 		err = errors.Join(err, checkAttr(key, c.Attrs[key]))
 	}

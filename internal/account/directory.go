@@ -56,7 +56,7 @@ func (d *Directory) Add(ctx context.Context, by By, n New) (Account, error) {
 
 // Set changes an account. ErrInvalid for a bad field, ErrNotFound for an
 // unknown account or group. It ends no tokens; what they lose by the change
-// they lose at their next refresh.
+// they lose at their next refresh. A new password signs out every browser.
 func (d *Directory) Set(ctx context.Context, by By, name string, c Change) (Account, error) {
 	if err := c.check(name); err != nil {
 		return Account{}, fmt.Errorf("changing account: %w", err)
@@ -66,6 +66,9 @@ func (d *Directory) Set(ctx context.Context, by By, name string, c Change) (Acco
 		AddGroups: c.AddGroups, RemoveGroups: c.RemoveGroups, Attrs: c.Attrs,
 	}
 	if c.Password != nil {
+		if err := d.checkNew(ctx, name, *c.Password); err != nil {
+			return Account{}, fmt.Errorf("changing account: %w", err)
+		}
 		hash, err := d.hash(ctx, *c.Password)
 		if err != nil {
 			return Account{}, fmt.Errorf("changing account %s: %w", name, err)
@@ -74,6 +77,15 @@ func (d *Directory) Set(ctx context.Context, by By, name string, c Change) (Acco
 	}
 	v.Now = d.now()
 	return d.store.SetAccount(ctx, v)
+}
+
+// checkNew judges a new password for an account that is there already.
+func (d *Directory) checkNew(ctx context.Context, name, password string) error {
+	a, err := d.store.Account(ctx, name)
+	if err != nil {
+		return err
+	}
+	return CheckPassword(password, a.words()...)
 }
 
 // Enable makes a disabled account active again. Its old tokens stay dead.

@@ -45,7 +45,7 @@ func TestSet(t *testing.T) {
 	if _, err := b.Set(t.Context(), operator, "maria", c); err != nil {
 		t.Fatal(err)
 	}
-	want := []any{SetVerb{By: operator, Now: start, Name: "maria", Display: &empty, AddGroups: c.AddGroups,
+	want := []any{"maria", SetVerb{By: operator, Now: start, Name: "maria", Display: &empty, AddGroups: c.AddGroups,
 		RemoveGroups: c.RemoveGroups, Attrs: c.Attrs}}
 	if diff := cmp.Diff(want, b.store.verbs, cmpopts.IgnoreFields(SetVerb{}, "PasswordHash")); diff != "" {
 		t.Errorf("the store got (-want +got):\n%s", diff)

@@ -30,6 +30,7 @@ type fakeStore struct {
 	hashes   map[string]string  // :: Key(name) → PHC
 	attempts map[string]row
 	reserved map[string]int64 // :: "provider subject" → account that had the identity
+	resets   map[[32]byte]ResetVerb
 	calls    []string
 	verbs    []any
 	failing  map[string]bool // :: call → the store is down
@@ -38,7 +39,7 @@ type fakeStore struct {
 var _ Store = (*fakeStore)(nil)
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{accounts: map[string]Account{}, hashes: map[string]string{}, attempts: map[string]row{}, failing: map[string]bool{}}
+	return &fakeStore{accounts: map[string]Account{}, hashes: map[string]string{}, attempts: map[string]row{}, resets: map[[32]byte]ResetVerb{}, failing: map[string]bool{}}
 }
 
 // call notes a call and returns with the lock held.
@@ -93,7 +94,13 @@ func (s *fakeStore) Account(_ context.Context, name string) (Account, error) {
 func (s *fakeStore) AccountByID(_ context.Context, id int64) (Account, error) {
 	err := s.call("AccountByID", id)
 	defer s.mu.Unlock()
-	return Account{ID: id}, err
+	for _, a := range s.accounts {
+		if a.ID == id && a.Status != Deleted && err == nil {
+			a.HasPassword = s.hashes[Key(a.Name)] != ""
+			return a, nil
+		}
+	}
+	return Account{}, errors.Join(err, ErrNotFound)
 }
 
 func (s *fakeStore) FindAccounts(_ context.Context, v FindVerb) ([]Account, error) {
@@ -196,4 +203,61 @@ func (s *fakeStore) Succeeded(_ context.Context, key string) error {
 	defer s.mu.Unlock()
 	delete(s.attempts, key)
 	return err
+}
+
+func (s *fakeStore) Link(_ context.Context, v LinkVerb) error {
+	err := s.call("Link", v)
+	defer s.mu.Unlock()
+	return err
+}
+
+func (s *fakeStore) Unlink(_ context.Context, v UnlinkVerb) error {
+	err := s.call("Unlink", v)
+	defer s.mu.Unlock()
+	return err
+}
+
+func (s *fakeStore) Join(_ context.Context, v JoinVerb) error {
+	err := s.call("Join", v)
+	defer s.mu.Unlock()
+	return err
+}
+
+func (s *fakeStore) SetPassword(_ context.Context, v PasswordVerb) error {
+	err := s.call("SetPassword", v)
+	defer s.mu.Unlock()
+	for key, a := range s.accounts {
+		if a.ID == v.Account && err == nil {
+			s.hashes[key] = v.Hash
+		}
+	}
+	return err
+}
+
+func (s *fakeStore) AddReset(_ context.Context, v ResetVerb) error {
+	err := s.call("AddReset", v)
+	defer s.mu.Unlock()
+	if err == nil {
+		s.resets[v.Hash] = v
+	}
+	return err
+}
+
+func (s *fakeStore) Reset(_ context.Context, hash [32]byte, now time.Time) (Account, error) {
+	err := s.call("Reset")
+	defer s.mu.Unlock()
+	r, ok := s.resets[hash]
+	if !ok || !now.Before(r.Expires) {
+		return Account{}, errors.Join(err, ErrNotFound)
+	}
+	return s.accounts[Key(r.Name)], err
+}
+
+func (s *fakeStore) UseReset(_ context.Context, v UseResetVerb) (int64, error) {
+	err := s.call("UseReset", v)
+	defer s.mu.Unlock()
+	name := Key(s.resets[v.Hash].Name)
+	delete(s.resets, v.Hash)
+	s.hashes[name] = v.PasswordHash
+	return s.accounts[name].ID, err
 }

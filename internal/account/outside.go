@@ -21,6 +21,18 @@ type Outside struct {
 	Decides []string // groups here whose members the provider decides
 }
 
+// identity leaves out what cannot be a name or an address here.
+func (who Outside) identity(provider string) Identity {
+	i := Identity{Provider: provider, Subject: who.Subject}
+	if checkDisplay(who.Display) == nil {
+		i.Name = who.Display
+	}
+	if checkEmail(who.Email) == nil {
+		i.Email = who.Email
+	}
+	return i
+}
+
 // maxNames bounds how many names are tried for a new account.
 const maxNames = 20
 
@@ -101,14 +113,8 @@ func refuseSignIn(format string, args ...any) error {
 
 // welcome makes an account under the first name that is free.
 func (d *Directory) welcome(ctx context.Context, by By, provider string, who Outside) (a Account, err error) {
-	n := New{Type: Person, Groups: who.Groups}
-	if checkDisplay(who.Display) == nil {
-		n.Display = who.Display
-	}
-	if checkEmail(who.Email) == nil {
-		n.Email = who.Email
-	}
-	n.Identities = []Identity{{Provider: provider, Subject: who.Subject, Name: n.Display, Email: n.Email}}
+	i := who.identity(provider)
+	n := New{Type: Person, Groups: who.Groups, Display: i.Name, Email: i.Email, Identities: []Identity{i}}
 	for _, n.Name = range names(who.Login) {
 		a, err = d.Add(ctx, by, n)
 		if !errors.Is(err, ErrConflict) {

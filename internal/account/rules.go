@@ -35,10 +35,11 @@ func Key(name string) string {
 }
 
 // CheckPassword says whether a new password may be used: at least 8 characters,
-// at most 1024 bytes of UTF-8, no control characters, spaces kept. It is not
-// normalised: the same letters composed otherwise are another password. Lists
-// of common passwords are not consulted.
-func CheckPassword(password string) error {
+// at most 1024 bytes of UTF-8, no control characters, spaces kept, not one that
+// everybody tries first. Words are of the person, such as the names, and refused
+// too. It is not normalised: the same letters composed otherwise are another
+// password. Which kinds of character it holds is not asked (NIST SP 800-63B).
+func CheckPassword(password string, words ...string) error {
 	switch {
 	case !utf8.ValidString(password):
 		return invalid("the password is not UTF-8; check the terminal's encoding")
@@ -48,6 +49,8 @@ func CheckPassword(password string) error {
 		return invalid("the password is too short; use at least %d characters", minPassword)
 	case len(password) > maxPassword:
 		return invalid("the password is too long; use at most %d bytes", maxPassword)
+	case guessable(password, words):
+		return invalid("the password is one that is tried first: a common one, a single word, or your own name; use several words")
 	}
 	return nil
 }

@@ -14,8 +14,10 @@ import (
 // every field. All verbs may be called at once from many goroutines.
 type Store interface {
 	Accounts
+	Identities
 	Groups
 	SignIns
+	Passwords
 }
 
 // Accounts are the verbs on accounts.
@@ -36,13 +38,35 @@ type Accounts interface {
 	Account(ctx context.Context, name string) (Account, error)
 	AccountByID(ctx context.Context, id int64) (Account, error)
 	// ByIdentity returns the account, whatever its status, that has or had an
-	// identity; NotFound if none ever did.
+	// identity; NotFound if none ever did. An identity that was removed is not
+	// among those of the account.
 	ByIdentity(ctx context.Context, provider, subject string) (Account, error)
 	// Accounts returns the accounts a filter matches, by name.
 	Accounts(context.Context, Filter) ([]Account, error)
 	// FindAccounts returns, at most Limit and the exact ones first, the accounts
 	// with what the verb names in common; deleted ones by name and number alone.
 	FindAccounts(context.Context, FindVerb) ([]Account, error)
+}
+
+// Identities are the verbs on ways to sign in. Each wants active accounts:
+// NotFound for one that is not there, Conflict for a disabled one. Whatever
+// changes makes the account's grants stale and cuts off the names that its
+// tokens are given no more.
+type Identities interface {
+	// Link gives an account an identity that was never another's; Conflict
+	// otherwise, and for the 21st. One that it has changes nothing; one that
+	// was removed from it comes back.
+	Link(context.Context, LinkVerb) error
+	// Unlink takes an identity from an account, for which it stays reserved.
+	// NotFound if the account has none such; Conflict if nothing would be left
+	// to sign in by: an identity of another provider than PasswordProvider, or
+	// a password.
+	Unlink(context.Context, UnlinkVerb) error
+	// Join moves all that From has to Into: identities, grants, subjects,
+	// groups, attributes and, where Into has none, password and fields. From
+	// is deleted and keeps its name. Where both have a subject in a service,
+	// that of From leads to Into. Conflict unless both are persons.
+	Join(context.Context, JoinVerb) error
 }
 
 // Groups are the verbs on groups.
@@ -62,8 +86,8 @@ type Groups interface {
 
 // SignIns are what sign-in by password needs.
 type SignIns interface {
-	// Password returns the number and password hash of an active account.
-	// Every other name, that of an unknown, disabled or deleted account or of
+	// Password returns the number and password hash of an active account, by
+	// its name or that of one that was joined into it. Every other name, that of an unknown, disabled or deleted account or of
 	// one without a password, is the same NotFound.
 	Password(ctx context.Context, name string) (id int64, hash string, err error)
 	// Attempts returns how many failures in a row are noted under key, each no
@@ -75,6 +99,24 @@ type SignIns interface {
 	Failed(ctx context.Context, by By, key string, account int64, now time.Time, window time.Duration) error
 	// Succeeded forgets the failures under key.
 	Succeeded(ctx context.Context, key string) error
+}
+
+// Passwords are the verbs by which people change a password. Each that sets
+// one removes the account's reset link and signs out its browsers.
+type Passwords interface {
+	// SetPassword sets the password of an active account. NotFound without the
+	// account, Conflict for a disabled one and, with First, for one that has a
+	// password.
+	SetPassword(context.Context, PasswordVerb) error
+	// AddReset makes a one-time link for an active account in place of any it
+	// had. NotFound without the account, Conflict for a disabled one.
+	AddReset(context.Context, ResetVerb) error
+	// Reset returns the account of a link that is good at now, by the SHA-256
+	// of its secret; NotFound for every other.
+	Reset(ctx context.Context, hash [32]byte, now time.Time) (Account, error)
+	// UseReset sets the password of the link's account and returns its number;
+	// NotFound for a link that is not good. Of several at once one succeeds.
+	UseReset(context.Context, UseResetVerb) (int64, error)
 }
 
 // AddVerb makes an account.
@@ -111,6 +153,57 @@ type FindVerb struct {
 	Email   string // in any case
 	Subject string // at any provider, or the id in any service
 	Limit   int
+}
+
+// LinkVerb gives an account an identity.
+type LinkVerb struct {
+	By       By
+	Now      time.Time
+	Account  int64
+	Identity Identity // LinkedAt is not looked at: it is Now
+}
+
+// UnlinkVerb takes an identity from an account.
+type UnlinkVerb struct {
+	By       By
+	Now      time.Time
+	Account  int64
+	Provider string
+	Subject  string
+}
+
+// JoinVerb makes one account of two different ones.
+type JoinVerb struct {
+	By         By
+	Now        time.Time
+	Into, From int64
+}
+
+// PasswordVerb sets a password.
+type PasswordVerb struct {
+	By      By
+	Now     time.Time
+	Account int64
+	Hash    string // PHC string
+	Keep    int64  // a browser's grant that stays signed in; 0 for none
+	First   bool   // there must be no password yet
+}
+
+// ResetVerb makes a one-time link.
+type ResetVerb struct {
+	By      By
+	Now     time.Time
+	Name    string
+	Hash    [32]byte // SHA-256 of its secret
+	Expires time.Time
+}
+
+// UseResetVerb uses one up.
+type UseResetVerb struct {
+	By           By
+	Now          time.Time
+	Hash         [32]byte // SHA-256 of the link's secret
+	PasswordHash string
 }
 
 // Filter selects accounts; zero fields select everything.

@@ -24,6 +24,11 @@ const (
 	AccountDisabled   Kind = "account_disabled"
 	AccountEnabled    Kind = "account_enabled"
 	AccountDeleted    Kind = "account_deleted"
+	AccountJoined     Kind = "account_joined" // one line for each of the two
+	IdentityLinked    Kind = "identity_linked"
+	IdentityUnlinked  Kind = "identity_unlinked"
+	PasswordChanged   Kind = "password_changed"
+	ResetLinkMade     Kind = "reset_link_made"
 	GroupAdded        Kind = "group_added"
 	GroupDeleted      Kind = "group_deleted"
 	MemberAdded       Kind = "group_member_added"
@@ -53,7 +58,7 @@ type Event struct {
 
 // Filter selects lines; zero fields select everything.
 type Filter struct {
-	Account int64
+	Account int64 // also of accounts that were joined into it
 	Grant   int64
 	Kinds   []Kind
 	Since   time.Time // first instant

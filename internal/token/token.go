@@ -113,10 +113,17 @@ type Subject struct {
 	Email      string
 	Active     bool
 	ID         string            // the service's own id for it
+	Former     Former            // what accounts were called that were joined into it
 	Identities []Identity        // oldest first
 	Groups     []Group           // by name
 	Attrs      map[string]string // :: key → value, of this service alone, without its name before the key
 	Acting     *Group            // set when an API key acts for a group of the account
+}
+
+// Former is what accounts were called that are one with another now: they are that one.
+type Former struct {
+	Names []string // sign-in names
+	IDs   []string // the service's own ids
 }
 
 // HasIdentity reports whether the subject has an identity of the provider.
@@ -146,12 +153,12 @@ type Claims struct {
 	Wire       any // the dialect's own view of the token, read-only
 }
 
-// names reports whether the claims are of the subject.
+// names reports whether the claims are of the subject, or of an account that was joined into it.
 func (c Claims) names(sub Subject) bool {
 	if c.Subject == "" {
-		return c.Login == sub.Name
+		return c.Login == sub.Name || slices.Contains(sub.Former.Names, c.Login)
 	}
-	return c.Subject == sub.ID
+	return c.Subject == sub.ID || slices.Contains(sub.Former.IDs, c.Subject)
 }
 
 // Mint is what a dialect needs to lay out one token. A zero Expires is an

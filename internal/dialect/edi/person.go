@@ -68,9 +68,11 @@ func profileOf(id token.Identity) profile {
 
 // templated is the profile of an account that nobody outside vouches for.
 func (f *format) templated(sub token.Subject) profile {
-	uid := strings.ReplaceAll(f.edi.IDPUid, "NAME", sub.Name)
+	uid := f.uidOf(sub.Name)
 	return profile{id: EDIID(uid), idpName: f.edi.IDPName, idpUID: uid}
 }
+
+func (f *format) uidOf(name string) string { return strings.ReplaceAll(f.edi.IDPUid, "NAME", name) }
 
 // primary is the profile whose names the account's tokens carry.
 func (f *format) primary(sub token.Subject) profile {
@@ -150,6 +152,9 @@ func (f *format) uids(sub token.Subject) []string {
 	uids := []string{f.primary(sub).idpUID}
 	for _, p := range outside(sub) {
 		uids = append(uids, p.idpUID)
+	}
+	for _, name := range sub.Former.Names {
+		uids = append(uids, f.uidOf(name))
 	}
 	return uids
 }

@@ -77,7 +77,7 @@ func (v *verb) insertIdentity(id int64, i account.Identity) error {
 	if added, err := res.RowsAffected(); err != nil || added == 1 {
 		return err
 	}
-	return refuse(account.Conflict, "the %s identity %q is or was another account's; use that account", i.Provider, i.Subject)
+	return identityTaken(i)
 }
 
 // giveSubjects gives a new account its id in every service.
@@ -99,7 +99,7 @@ func (v *verb) giveSubjects(id int64) error {
 }
 
 // SetAccount changes what the verb names; see account.Accounts. Whatever tokens say of the account makes its grants
-// stale; a group or type that it loses also cuts off its names.
+// stale; a group or type that it loses also cuts off its names; a new password signs out its browsers.
 func (s *Store) SetAccount(ctx context.Context, sv account.SetVerb) (a account.Account, err error) {
 	err = s.write(ctx, "changing account", caller(sv.By), sv.Now, func(v *verb) error {
 		id, _, err := v.lockName(sv.Name)
@@ -122,6 +122,9 @@ func (s *Store) SetAccount(ctx context.Context, sv account.SetVerb) (a account.A
 		}
 		if err == nil && (c.worse || c.told) {
 			err = v.stale(id)
+		}
+		if err == nil && slices.Contains(c.what, "password") {
+			err = v.dropSignIns(id, 0)
 		}
 		if err == nil && len(c.what) > 0 {
 			err = v.noteChange(id, c.what)
@@ -264,6 +267,23 @@ func (v *verb) lockName(name string) (id int64, status string, err error) {
 
 func noAccount(name string) error {
 	return refuse(account.NotFound, "there is no account %q", name)
+}
+
+func noAccountID(id int64) error {
+	return refuse(account.NotFound, "there is no account %d", id)
+}
+
+// lockActive holds the row of an account that must be active; NotFound for one that is not there, Conflict for a
+// disabled one.
+func (v *verb) lockActive(id int64) error {
+	status, err := v.lockAccount(id)
+	switch {
+	case token.CodeOf(err) == token.NotFound:
+		return noAccountID(id)
+	case err == nil && status != account.Active:
+		return refuse(account.Conflict, "account %d is %s; have it enabled first", id, status)
+	}
+	return err
 }
 
 // EnableAccount makes a disabled account active. What was ended when it was disabled stays ended.

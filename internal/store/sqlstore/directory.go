@@ -37,7 +37,7 @@ func fill(tx Tx, a *account.Account) (err error) {
 		err = s.Scan(&i.Provider, &i.Subject, &i.Name, &i.Email, instant(&i.LinkedAt))
 		return i, err
 	}, `SELECT provider, subject, name, email, linked_at FROM identities WHERE account_id = $1
-		ORDER BY linked_at, provider, subject`, a.ID)
+		AND unlinked_at IS NULL ORDER BY linked_at, provider, subject`, a.ID)
 	if err != nil {
 		return fmt.Errorf("reading identities: %w", err)
 	}
@@ -46,7 +46,7 @@ func fill(tx Tx, a *account.Account) (err error) {
 	if err != nil {
 		return fmt.Errorf("reading groups: %w", err)
 	}
-	if a.Subjects, err = pairs(tx, `SELECT service, subject FROM subjects WHERE account_id = $1`, a.ID); err != nil {
+	if a.Subjects, err = pairs(tx, `SELECT service, subject FROM subjects WHERE account_id = $1 AND joined = 0`, a.ID); err != nil {
 		return fmt.Errorf("reading subjects: %w", err)
 	}
 	if a.Attrs, err = pairs(tx, `SELECT key, value FROM attrs WHERE account_id = $1`, a.ID); err != nil {
@@ -181,11 +181,14 @@ func (s *Store) Accounts(ctx context.Context, f account.Filter) (all []account.A
 	return all, err
 }
 
+// By identity, so that the name of an account that was joined into another is still one to sign in with.
+const selectPassword = `SELECT a.id, a.password_hash FROM identities i JOIN accounts a ON a.id = i.account_id
+	WHERE i.provider = 'password' AND i.subject = $1 AND a.status = 'active' AND a.password_hash <> ''`
+
 // Password returns the number and password hash of an active account that has one.
 func (s *Store) Password(ctx context.Context, name string) (id int64, hash string, err error) {
 	err = s.read(ctx, "reading password", func(tx Tx) error {
-		err := tx.QueryRow(`SELECT id, password_hash FROM accounts
-			WHERE name_key = $1 AND status = 'active' AND password_hash <> ''`, account.Key(name)).Scan(&id, &hash)
+		err := tx.QueryRow(selectPassword, account.Key(name)).Scan(&id, &hash)
 		if errors.Is(err, sql.ErrNoRows) {
 			return account.ErrNotFound
 		}

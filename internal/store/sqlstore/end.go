@@ -83,11 +83,28 @@ func (v *verb) names(id int64) ([]token.Cutoff, error) {
 			return nil, fmt.Errorf("reading names of account %d: %w", id, err)
 		}
 		until := v.now.Add(max(svc.NamesLive, svc.AccessLifetime) + time.Hour)
-		for _, name := range namesIn(svc, sub) {
+		for _, name := range allNamesIn(svc, sub) {
 			all = append(all, token.Cutoff{Service: svc.Name, Name: name, At: at, Until: until})
 		}
 	}
 	return all, nil
+}
+
+// allNamesIn also takes in what the accounts that were joined into the subject's were called.
+func allNamesIn(svc *token.Service, sub token.Subject) (all []string) {
+	ids := append([]string{sub.ID}, sub.Former.IDs...)
+	for _, name := range append([]string{sub.Name}, sub.Former.Names...) {
+		for _, id := range ids {
+			as := sub
+			as.Name, as.ID = name, id
+			for _, n := range namesIn(svc, as) {
+				if !slices.Contains(all, n) {
+					all = append(all, n)
+				}
+			}
+		}
+	}
+	return all
 }
 
 // namesIn are the dialect's names for the subject, and its id where a service key may have minted tokens for it.

@@ -126,7 +126,7 @@ func (s *Store) List(ctx context.Context, f token.Filter) (all []token.Grant, er
 func (s *Store) Audit(ctx context.Context, f audit.Filter) (all []audit.Event, err error) {
 	var w where
 	if f.Account != 0 {
-		w.and("account_id = ?", f.Account)
+		w.and("(account_id = ? OR account_id IN (SELECT id FROM accounts WHERE joined_into = ?))", f.Account, f.Account)
 	}
 	if f.Grant != 0 {
 		w.and("grant_id = ?", f.Grant)

@@ -166,6 +166,9 @@ func (v *verb) setStatus(rv token.RevokeVerb, old string) (keys []int64, err err
 	if _, err := v.Exec(`UPDATE accounts SET status = $2, updated_at = $3 WHERE id = $1`, rv.Account, rv.Status, millis(v.now)); err != nil {
 		return nil, fmt.Errorf("changing status: %w", err)
 	}
+	if _, err := v.Exec(`DELETE FROM resets WHERE account_id = $1`, rv.Account); err != nil {
+		return nil, fmt.Errorf("removing reset link: %w", err)
+	}
 	if rv.Status == account.Deleted {
 		if keys, err = v.forget(rv.Account); err != nil {
 			return nil, err
@@ -179,7 +182,7 @@ var forgetAccount = []string{
 	`UPDATE accounts SET display = '', email = '', password_hash = '' WHERE id = $1`,
 	`UPDATE identities SET name = '', email = '' WHERE account_id = $1`,
 	`UPDATE grants SET addr = '', agent = '' WHERE account_id = $1`,
-	`UPDATE audit SET addr = '', agent = '' WHERE account_id = $1`,
+	`UPDATE audit SET addr = '', agent = '' WHERE account_id = $1 OR account_id IN (SELECT id FROM accounts WHERE joined_into = $1)`,
 	`DELETE FROM attrs WHERE account_id = $1`,
 	`DELETE FROM members WHERE account_id = $1`,
 }

@@ -26,7 +26,7 @@ func (v *verb) lockAccount(id int64) (status string, err error) {
 }
 
 const selectSubject = `SELECT a.id, a.name, a.type, a.display, a.email, a.status,
-	COALESCE((SELECT s.subject FROM subjects s WHERE s.service = $2 AND s.account_id = a.id), '')
+	COALESCE((SELECT s.subject FROM subjects s WHERE s.service = $2 AND s.account_id = a.id AND s.joined = 0), '')
 	FROM accounts a WHERE a.id = $1 AND a.status <> 'deleted'`
 
 // readSubject reads an account as the service sees it; NotFound without one.
@@ -42,7 +42,18 @@ func readSubject(tx Tx, service string, id int64) (token.Subject, error) {
 		return sub, fmt.Errorf("reading account: %w", err)
 	}
 	sub.Active = status == account.Active
-	return sub, errors.Join(readIdentities(tx, &sub), readMemberships(tx, &sub), readAttrs(tx, service, &sub))
+	return sub, errors.Join(readFormer(tx, service, &sub), readIdentities(tx, &sub), readMemberships(tx, &sub),
+		readAttrs(tx, service, &sub))
+}
+
+// readFormer asks twice only of an account that others were joined into.
+func readFormer(tx Tx, service string, sub *token.Subject) (err error) {
+	sub.Former.Names, err = collect(tx, value[string], `SELECT name FROM accounts WHERE joined_into = $1 ORDER BY id`, sub.Account)
+	if err == nil && len(sub.Former.Names) > 0 {
+		sub.Former.IDs, err = collect(tx, value[string], `SELECT subject FROM subjects
+			WHERE account_id = $1 AND service = $2 AND joined = 1 ORDER BY subject`, sub.Account, service)
+	}
+	return err
 }
 
 func readIdentities(tx Tx, sub *token.Subject) (err error) {
@@ -50,7 +61,7 @@ func readIdentities(tx Tx, sub *token.Subject) (err error) {
 		err = s.Scan(&i.Provider, &i.Subject, &i.Name, &i.Email, instant(&i.LinkedAt))
 		return i, err
 	}, `SELECT provider, subject, name, email, linked_at FROM identities WHERE account_id = $1
-		ORDER BY linked_at, provider, subject`, sub.Account)
+		AND unlinked_at IS NULL ORDER BY linked_at, provider, subject`, sub.Account)
 	return err
 }
 
@@ -138,7 +149,7 @@ func (s *Store) SubjectByID(ctx context.Context, service, id string) (sub token.
 	return sub, err
 }
 
-const insertSubject = `INSERT INTO subjects (service, subject, account_id, created_at) VALUES ($1, $2, $3, $4)
+const insertSubject = `INSERT INTO subjects (service, subject, account_id, created_at, joined) VALUES ($1, $2, $3, $4, 0)
 	ON CONFLICT DO NOTHING RETURNING subject`
 
 // giveSubject sets sub.ID where the account has none there. Conflict if the id the service asks for was ever another's.

@@ -82,6 +82,7 @@ func (v *verb) trim(pv token.PurgeVerb) error {
 		{`DELETE FROM feed WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM feed ORDER BY seq LIMIT $2) AS oldest WHERE at < $1)`, feedKept},
 		{`DELETE FROM cutoffs WHERE (service, name) IN (SELECT service, name FROM cutoffs WHERE until < $1 LIMIT $2)`, purgeMargin},
 		{`DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)`, pv.AuditKeep},
+		{`DELETE FROM resets WHERE account_id IN (SELECT account_id FROM resets WHERE expires_at < $1 LIMIT $2)`, attemptsKept},
 		{`DELETE FROM attempts WHERE key IN (SELECT key FROM attempts WHERE last_at < $1 LIMIT $2)`, attemptsKept},
 		{`DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
 	} {
