@@ -14,6 +14,7 @@ import (
 // ours. Serve uses it; tests may do without a listener.
 func (a *App) Handler() (http.Handler, error) {
 	mux := http.NewServeMux()
+	f := &front{mux: mux, owners: map[string]mount{}, fallbacks: map[string]bool{"/": true}, verify: map[string]http.Handler{}}
 	taken := map[string]string{} // :: pattern → service
 	for _, m := range a.mounts {
 		adapter := a.adapter(m.failed)
@@ -21,14 +22,14 @@ func (a *App) Handler() (http.Handler, error) {
 			if other, ok := taken[r.Pattern]; ok {
 				return nil, fmt.Errorf("services %s and %s both claim %s: give one of them another path", other, m.config.Name, r.Pattern)
 			}
-			taken[r.Pattern] = m.config.Name
+			taken[r.Pattern], f.owners[r.Pattern] = m.config.Name, m
 			mux.Handle(r.Pattern, adapter.Handle(r.Handle))
 		}
 	}
 	for _, m := range a.mounts {
 		for _, p := range m.prefixes {
 			if p != "" && p != "/" && taken[p+"/"] == "" {
-				taken[p+"/"] = m.config.Name
+				taken[p+"/"], f.fallbacks[p+"/"] = m.config.Name, true
 				mux.Handle(p+"/", a.adapter(m.failed).Handle(answerOnly(m.notFound)))
 			}
 		}
@@ -37,7 +38,8 @@ func (a *App) Handler() (http.Handler, error) {
 	for _, r := range a.ownRoutes() {
 		mux.Handle(r.Pattern, a.adapter(ownFailure).Handle(r.Handle))
 	}
-	return mux, nil
+	f.addGates(a)
+	return f, nil
 }
 
 func (a *App) adapter(failed func(int) httpio.Response) *httpio.Adapter {

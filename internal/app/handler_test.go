@@ -227,7 +227,7 @@ func TestNoPathIsShadowed(t *testing.T) {
 				c.Services[0].Path, c.Services[0].Sesar.JSONPath, c.Services[1].Path = tc.samples, tc.json, tc.ecology
 				c.Services[2].Path, c.Services[3].Path = tc.collections, tc.warehouse
 			})
-			mux := e.http.(*http.ServeMux)
+			mux := e.http.(*front).mux
 			for _, m := range e.app.mounts {
 				for _, r := range m.routes(e.app.Engine) {
 					path := strings.NewReplacer("{edi_id}", "EDI-1", "{id}", "4711", "{$}", "").Replace(r.Pattern)

@@ -12,6 +12,7 @@ import (
 	"symbolon/internal/dialect/edi"
 	"symbolon/internal/dialect/itempath"
 	"symbolon/internal/dialect/sesar"
+	"symbolon/internal/gateway"
 	"symbolon/internal/httpio"
 	"symbolon/internal/keyring"
 	"symbolon/internal/signin/ldap"
@@ -26,20 +27,22 @@ type mount struct {
 	routes     func(*token.Engine) []httpio.Route
 	notFound   func(*httpio.Request) httpio.Response
 	failed     func(status int) httpio.Response
+	gate       gateway.Dialect
+	owns       func(path string) bool // says more of its patterns' paths than they do; may be nil
 	companions func(context.Context, token.Tokens) (map[string]string, error)
 }
 
 // dialect is what the four have in common once their engine is left out.
 type dialect interface {
+	gateway.Dialect
 	Service() *token.Service
 	NotFound(*httpio.Request) httpio.Response
-	Failed(status int) httpio.Response
 	Companions(context.Context, token.Tokens) (map[string]string, error)
 }
 
 func newMount(c config.Service, d dialect, routes func(*token.Engine) []httpio.Route, prefixes ...string) mount {
 	return mount{config: c, service: d.Service(), prefixes: prefixes, routes: routes,
-		notFound: d.NotFound, failed: d.Failed, companions: d.Companions}
+		notFound: d.NotFound, failed: d.Failed, gate: d, companions: d.Companions}
 }
 
 // mountAll makes the doors and the dialects. They reach the accounts and keys of a only when
@@ -90,7 +93,9 @@ func (a *App) mountOne(s config.Service, log *slog.Logger) (mount, error) {
 		if err != nil {
 			return mount{}, err
 		}
-		return newMount(s, d, func(e *token.Engine) []httpio.Route { return d.Routes(e) }, s.Path), nil
+		m := newMount(s, d, func(e *token.Engine) []httpio.Route { return d.Routes(e) }, s.Path)
+		m.owns = d.Owns
+		return m, nil
 	case "itempath":
 		d, err := itempath.New(s, door{a}, people{a, s.Name}, itempath.Options{Dev: dev, Log: log})
 		if err != nil {

@@ -24,6 +24,7 @@ func (c *Config) checkServices(r *report) {
 	if len(c.Services) == 0 {
 		r.add("services", "services is missing or empty; add at least one (`symbolon config example` shows two)")
 	}
+	c.claimProtected(r)
 	names := map[string]bool{}
 	taken := map[string]string{} // :: dialect and prefix → the service that has it
 	for i := range c.Services {
@@ -48,7 +49,7 @@ func claim(r *report, taken map[string]string, at string, s *Service, prefix str
 		r.add(at, "%s is missing; %s", nameOf(at), prefixAdvice)
 	case !prefixPattern.MatchString(prefix) || path.Clean(prefix) != prefix:
 		r.add(at, "%s %q is not a plain prefix; %s", nameOf(at), prefix, prefixAdvice)
-	case reserved(prefix):
+	case Reserved(prefix):
 		r.add(at, "%s %q is reserved for Symbolon's own pages; choose another", nameOf(at), prefix)
 	}
 	if findDialect(s.Dialect) == nil {
@@ -62,9 +63,10 @@ func claim(r *report, taken map[string]string, at string, s *Service, prefix str
 	taken[key] = s.Name
 }
 
-func reserved(prefix string) bool {
+// Reserved reports whether a path is one of Symbolon's own, or below one.
+func Reserved(path string) bool {
 	for _, own := range reservedPrefix {
-		if prefix == own || strings.HasPrefix(prefix, own+"/") {
+		if Covers(own, path) {
 			return true
 		}
 	}
@@ -76,6 +78,7 @@ func (c *Config) checkService(r *report, at string, s *Service) {
 		r.add(at+".name", "name %q must be a lower-case letter, then up to 31 lower-case letters, digits and hyphens, such as samples", s.Name)
 	}
 	checkAllow(r, at, s)
+	c.checkGateway(r, at, s)
 	d := findDialect(s.Dialect)
 	if d == nil {
 		r.add(at+".dialect", "dialect %q is not known; set one of %s", s.Dialect, strings.Join(dialectNames(), ", "))

@@ -166,6 +166,28 @@ type Service struct {
 	// the service. Empty means none.
 	RequireIdentity string `yaml:"require_identity"`
 
+	// Server behind this one, as http://HOST:PORT. Requests to the paths under protect
+	// go on to it once the rules allow them. Empty means none.
+	Upstream string `yaml:"upstream"`
+	// Prefixes, such as /data, whose requests go on to upstream. What is Symbolon's own
+	// or the dialect's is still answered here.
+	Protect []string `yaml:"protect"`
+	// Longest wait until upstream begins to answer, counted from the end of the request.
+	// A body may take any time in either direction, as long as it moves within it.
+	UpstreamTimeout Duration `yaml:"upstream_timeout"`
+	// What the server behind gets of the token: pass (as it came), mint (a short one of
+	// its own dialect in its place; not for sesar) or none. An API key never goes on.
+	UpstreamToken string `yaml:"upstream_token"`
+	// How long a minted token lives; never longer than the token that was presented.
+	UpstreamTokenLifetime Duration `yaml:"upstream_token_lifetime"`
+	// Other names for the headers that tell the server behind who asks: account,
+	// subject, name, identities, groups, scope, grant, expires. Unnamed ones are
+	// X-Auth-Account and so on.
+	IdentityHeaders map[string]string `yaml:"identity_headers"`
+	// Who may do what behind this service, here and at /symbolon/verify/NAME. The first
+	// rule whose path and method fit decides; where none fits, any good token will do.
+	Rules []Rule `yaml:"rules"`
+
 	// Sesar holds the keys of dialect sesar; nil for every other dialect.
 	Sesar *Sesar `yaml:"-"`
 	// EDI holds the keys of dialect edi; nil for every other dialect.
@@ -175,6 +197,25 @@ type Service struct {
 	// ItemPath holds the keys of that dialect; nil for every other dialect.
 	ItemPath *ItemPath `yaml:"-"`
 }
+
+// Rule says who may make some requests.
+type Rule struct {
+	// Plain prefix, such as /data; it covers itself and what lies below.
+	Path string `yaml:"path"`
+	// Methods it is for, GET standing for HEAD too. Empty means all.
+	Methods []string `yaml:"methods"`
+	// Who may: authenticated, or anonymous for everybody, with or without a token.
+	Who string `yaml:"who"`
+	// Groups, one of which the account must be in. Empty asks for none.
+	Groups []string `yaml:"groups"`
+	// Words that the token's scope must have, all of them. Empty asks for none.
+	Scope []string `yaml:"scope"`
+	// How long the token must still live, so that what begins with it can finish.
+	Remaining Duration `yaml:"remaining"`
+}
+
+// NewRule returns a rule for everybody with a good token.
+func NewRule(path string) Rule { return Rule{Path: path, Who: "authenticated"} }
 
 // Allow says which accounts may use a service. The zero value allows all.
 type Allow struct {

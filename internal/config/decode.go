@@ -159,6 +159,8 @@ func (d *decoder) value(n *yaml.Node, field reflect.Value, path string) {
 		d.pairs(n, p, path)
 	case *[]Service:
 		d.services(n, p, path)
+	case *[]Rule:
+		d.rules(n, p, path)
 	default:
 		panic("config: no decoder for " + field.Type().String())
 	}
@@ -278,6 +280,20 @@ func (d *decoder) services(n *yaml.Node, p *[]Service, path string) {
 	}
 	for i, child := range n.Content {
 		*p = append(*p, d.service(child, element(path, i)))
+	}
+}
+
+const maxRules = 1000
+
+func (d *decoder) rules(n *yaml.Node, p *[]Rule, path string) {
+	if n.Kind != yaml.SequenceNode || len(n.Content) > maxRules {
+		d.add(path, "rules must be a list of at most %d, each entry beginning with a hyphen as `- path: /data`", maxRules)
+		return
+	}
+	for i, child := range n.Content {
+		rule := NewRule("")
+		d.mapping(child, element(path, i), fields(&rule), d.suggest(fields(&rule)))
+		*p = append(*p, rule)
 	}
 }
 

@@ -29,7 +29,8 @@ func newConfig() *Config {
 // NewService returns a service with its dialect's defaults. An unknown dialect has
 // none, and Check refuses it.
 func NewService(name, dialect, path string) Service {
-	s := Service{Name: name, Dialect: dialect, Path: path, Sessions: 100}
+	s := Service{Name: name, Dialect: dialect, Path: path, Sessions: 100,
+		UpstreamTimeout: Duration(time.Minute), UpstreamToken: "pass", UpstreamTokenLifetime: Duration(5 * time.Minute)}
 	if d := findDialect(dialect); d != nil {
 		d.defaults(&s)
 	}

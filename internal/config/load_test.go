@@ -56,6 +56,7 @@ func TestLoadGivesDefaults(t *testing.T) {
 			Name: "samples", Dialect: "sesar", Path: "/webservices", Issuer: "http://127.0.0.1:8080", Audience: "samples",
 			AccessLifetime: Day, RefreshLifetime: 30 * Day, Replay: "refuse", ReplayWindow: Duration(time.Minute),
 			Sessions: 100, Pairs: 5, Sesar: &Sesar{AccessAlg: "ES256"},
+			UpstreamTimeout: Duration(time.Minute), UpstreamToken: "pass", UpstreamTokenLifetime: Duration(5 * time.Minute),
 		}},
 	}
 	if diff := cmp.Diff(want, got, same); diff != "" {

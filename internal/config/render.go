@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -63,6 +64,10 @@ func Example() []byte {
 	c.BaseURL = "https://tokens.example.org"
 	samples := NewService("samples", "sesar", "/webservices")
 	samples.Sesar.JSONPath = "/api"
+	samples.Upstream, samples.Protect = "http://127.0.0.1:9000", []string{"/data"}
+	upload := NewRule("/data/upload")
+	upload.Methods, upload.Groups, upload.Remaining = []string{"POST", "PUT"}, []string{"collectors"}, Duration(2*time.Hour)
+	samples.Rules = []Rule{upload}
 	samples.Allow = Allow{Groups: []string{"collectors"}, Types: []string{"person", "application"}}
 	warehouse := NewService("warehouse", "itempath", "/api")
 	warehouse.ItemPath.ApplicationIdle = 365 * Day
@@ -129,6 +134,8 @@ func (w *writer) value(v reflect.Value, key, indent string) {
 		w.fields(reflect.ValueOf(v), indent+"  ", nil)
 	case []Provider:
 		w.providers(v, key, indent)
+	case []Rule:
+		w.rules(v, key, indent)
 	case []Service:
 		fmt.Fprintf(w, "%s%s:\n", indent, key)
 		for _, s := range v {
@@ -154,7 +161,7 @@ func (w *writer) providers(list []Provider, key, indent string) {
 		for _, p := range list {
 			entry := &writer{explained: w.explained}
 			entry.fields(reflect.ValueOf(p), indent+"    ", nil)
-			w.entry(entry.String(), indent+"  ")
+			w.entry(entry.String(), indent+"  ", "name")
 		}
 		return
 	}
@@ -166,10 +173,23 @@ func (w *writer) providers(list []Provider, key, indent string) {
 	}
 }
 
-// entry writes an entry of a list, its hyphen before the first key, name.
-func (w *writer) entry(text, indent string) {
+// entry writes an entry of a list, its hyphen before its first key.
+func (w *writer) entry(text, indent, first string) {
 	text = "\n" + strings.TrimPrefix(text, "\n")
-	w.WriteString(strings.Replace(text, "\n"+indent+"  name:", "\n"+indent+"- name:", 1))
+	w.WriteString(strings.Replace(text, "\n"+indent+"  "+first+":", "\n"+indent+"- "+first+":", 1))
+}
+
+func (w *writer) rules(rules []Rule, key, indent string) {
+	if len(rules) == 0 {
+		fmt.Fprintf(w, "%s%s: []\n", indent, key)
+		return
+	}
+	fmt.Fprintf(w, "%s%s:\n", indent, key)
+	for _, r := range rules {
+		entry := &writer{explained: w.explained}
+		entry.fields(reflect.ValueOf(r), indent+"    ", nil)
+		w.entry(entry.String(), indent+"  ", "path")
+	}
 }
 
 // service writes one entry of the list.
@@ -182,7 +202,7 @@ func (w *writer) service(s Service, indent string) {
 	} else {
 		entry.fields(reflect.ValueOf(s), inner, nil)
 	}
-	w.entry(entry.String(), indent)
+	w.entry(entry.String(), indent, "name")
 }
 
 // bare matches what needs no quotes in YAML, if it is not read as a number or the like.

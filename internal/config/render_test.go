@@ -25,7 +25,7 @@ func TestExampleLoadsWithoutProblemsOrWarnings(t *testing.T) {
 // Every key stands in the example with its whole manual text above it.
 func TestExampleShowsEveryKeyWithItsManual(t *testing.T) {
 	example := string(Example())
-	for _, s := range []any{Config{}, LDAP{}, LDAPGroups{}, SignIn{}, Provider{}, Service{}, Allow{}, Sesar{}, EDI{}} {
+	for _, s := range []any{Config{}, Rule{}, LDAP{}, LDAPGroups{}, SignIn{}, Provider{}, Service{}, Allow{}, Sesar{}, EDI{}} {
 		typ := reflect.TypeOf(s)
 		for i := range typ.NumField() {
 			f := typ.Field(i)

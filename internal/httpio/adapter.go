@@ -76,7 +76,7 @@ func (a *Adapter) Handle(h Handler) http.Handler {
 		}
 		resp = sendable(resp)
 		lost := a.answer(w, r, req.ID, resp)
-		a.logRequest(r, req, resp, lost, a.now().Sub(start))
+		a.logRequest(r, req, resp.Status, int64(len(resp.Body)), lost, a.now().Sub(start))
 	})
 }
 
@@ -94,20 +94,29 @@ func (a *Adapter) failure(status int) Response {
 	return a.Errors(status)
 }
 
-// read makes the Request; a status other than 0 says why it cannot be handled.
-func (a *Adapter) read(w http.ResponseWriter, r *http.Request) (*Request, int) {
+// head makes a Request of what stands before the body, without the query.
+func (a *Adapter) head(r *http.Request) *Request {
+	peer, _ := parseAddr(r.RemoteAddr)
 	req := &Request{
 		Method:    strings.ToUpper(r.Method),
 		Path:      r.URL.Path,
+		Target:    r.RequestURI,
 		Header:    r.Header,
 		PathValue: r.PathValue,
 		Addr:      clientAddr(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), a.Trusted),
+		Trusted:   contains(a.Trusted, peer),
 		Agent:     printable(r.UserAgent()),
 		ID:        newID(),
 	}
 	if req.Method == http.MethodHead {
 		req.Method = http.MethodGet
 	}
+	return req
+}
+
+// read makes the Request; a status other than 0 says why it cannot be handled.
+func (a *Adapter) read(w http.ResponseWriter, r *http.Request) (*Request, int) {
+	req := a.head(r)
 	query, ok := parsePairs(r.URL.RawQuery, maxParams)
 	if !ok {
 		return req, http.StatusBadRequest

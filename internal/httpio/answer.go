@@ -77,13 +77,13 @@ func (a *Adapter) callLost(r *http.Request, id string, lost func(context.Context
 }
 
 // logRequest names the route, never the path or the query: those may hold secrets.
-func (a *Adapter) logRequest(r *http.Request, req *Request, resp Response, lost bool, took time.Duration) {
+func (a *Adapter) logRequest(r *http.Request, req *Request, status int, bytes int64, lost bool, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("method", knownMethod(r.Method)),
 		slog.String("route", r.Pattern),
-		slog.Int("status", resp.Status),
+		slog.Int("status", status),
 		slog.Int64("duration_ms", took.Milliseconds()),
-		slog.Int("bytes", len(resp.Body)),
+		slog.Int64("bytes", bytes),
 		slog.String("request_id", req.ID),
 		slog.String("addr", req.Addr.String()),
 	}

@@ -16,11 +16,13 @@ const maxAgent = 200
 type Request struct {
 	Method    string // upper case; GET for HEAD
 	Path      string // decoded, as routed
+	Target    string // path and query as they were sent
 	Header    http.Header
 	Query     url.Values // at most 64 parameters
 	Body      []byte     // within the adapter's limit; nil when there is none
 	PathValue func(name string) string
 	Addr      netip.Addr // the client's; the zero Addr when the peer has none
+	Trusted   bool       // the peer is one whose forwarding headers are believed
 	Agent     string     // User-Agent, at most 200 printable characters
 	ID        string     // 16 hex digits, always ours
 }

@@ -63,6 +63,7 @@ type Engine struct {
 	ended       *ended
 	allowed     *allowed
 	cache       *cache
+	holders     *holders
 	uses        *uses
 	news        news
 	notes       notes
@@ -75,7 +76,7 @@ func New(o Options) *Engine {
 	e := &Engine{
 		store: o.Store, keys: o.Keys, now: o.Now, bound: o.Bound, log: o.Log,
 		statusBase: o.StatusBase, places: newPlaces(),
-		services: map[string]*Service{}, ended: newEnded(), allowed: newAllowed(), cache: newCache(), uses: newUses(),
+		services: map[string]*Service{}, ended: newEnded(), allowed: newAllowed(), cache: newCache(), holders: newHolders(), uses: newUses(),
 	}
 	e.bound = cmp.Or(e.bound, 30*time.Second)
 	e.browserIdle = cmp.Or(o.BrowserIdle, 12*time.Hour)

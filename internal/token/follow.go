@@ -70,6 +70,7 @@ func (e *Engine) load(ctx context.Context) error {
 		return wrap("loading revocations", err)
 	}
 	e.ended.apply(rest)
+	e.holders.clear()
 	e.news.at = at
 	e.news.confirm(asked)
 	return nil
@@ -97,6 +98,7 @@ func (e *Engine) CatchUp(ctx context.Context) error {
 			return e.load(ctx)
 		}
 		e.ended.apply(entries)
+		e.holders.forget(entries)
 		e.news.at = at
 		if len(entries) < feedBatch {
 			e.news.confirm(asked)

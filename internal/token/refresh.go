@@ -131,24 +131,32 @@ func outcomeError(o Outcome, c Claims) error {
 
 // subjectOf reads the present account behind a token.
 func (e *Engine) subjectOf(ctx context.Context, svc *Service, c Claims) (Subject, error) {
+	sub, _, err := e.behind(ctx, svc, c)
+	return sub, err
+}
+
+// behind reads the present account and the grant behind a token; a token of the service key has
+// an account alone.
+func (e *Engine) behind(ctx context.Context, svc *Service, c Claims) (Subject, Grant, error) {
 	if slices.Contains(e.serviceKeyGrants(), c.Grant) {
-		return e.subjectByID(ctx, svc, c.Subject)
+		sub, err := e.subjectByID(ctx, svc, c.Subject)
+		return sub, Grant{}, err
 	}
 	g, err := e.store.Grant(ctx, c.Grant)
 	if CodeOf(err) == NotFound {
-		return Subject{}, Refuse(Revoked, "grant %d is not there", c.Grant)
+		return Subject{}, Grant{}, Refuse(Revoked, "grant %d is not there", c.Grant)
 	}
 	if err != nil {
-		return Subject{}, err
+		return Subject{}, Grant{}, err
 	}
 	if !g.RevokedAt.IsZero() {
-		return Subject{}, Refuse(Revoked, "grant %d", c.Grant)
+		return Subject{}, Grant{}, Refuse(Revoked, "grant %d", c.Grant)
 	}
 	sub, err := e.store.Subject(ctx, svc.Name, g.Account, g.Group)
 	if err == nil && sub.Acting == nil && !c.names(sub) {
-		return Subject{}, Refuse(Malformed, "the token of grant %d names another subject than %q", c.Grant, sub.ID)
+		return Subject{}, Grant{}, Refuse(Malformed, "the token of grant %d names another subject than %q", c.Grant, sub.ID)
 	}
-	return sub, err
+	return sub, g, err
 }
 
 func (e *Engine) serviceKeyGrants() []int64 {

@@ -124,6 +124,7 @@ const (
 	getToken      = "getToken"
 	whoAmI        = "whoami"
 	loginPasta    = "login/pasta"
+	verify        = "verify"
 )
 
 // Whole messages.
@@ -132,6 +133,7 @@ const (
 	unauthorized   = "Unauthorized: Authentication token is missing or invalid"
 	badEDIToken    = "Attempted to refresh invalid edi-token: "
 	badPastaToken  = "Attempted to refresh invalid pasta-token: "
+	accessDenied   = "Access denied: You do not have permission to use this resource"
 	wrongTokenKey  = "Access denied: Invalid request"
 	noSuchProfile  = "Not found: Invalid request"
 	tooMany        = "Too many requests: please try again later"
@@ -156,6 +158,10 @@ var refusals = map[string]map[token.Code]refusal{ // :: call → code → refusa
 	},
 	whoAmI:     {0: {http.StatusUnauthorized, unauthorized}},
 	loginPasta: {0: {http.StatusUnauthorized, badLogin}},
+	verify: {
+		0:               {http.StatusUnauthorized, unauthorized},
+		token.Forbidden: {http.StatusForbidden, accessDenied},
+	},
 }
 
 // refusalOf returns the status and whole message for an engine error of a call; text is

@@ -21,6 +21,7 @@ const (
 	callApplication = "application-token"
 	callAccess      = "access" // whatever takes an access or application token
 	callPeople      = "people" // what is done in the users resource after that
+	callGate        = "gate"   // what stands behind the service
 )
 
 // refusal is one status and message; tail adds what depends on the error, or on the
@@ -61,6 +62,8 @@ var refusals = map[string]map[token.Code]refusal{ // :: call → code → refusa
 		token.WrongKind: refreshOnly, token.Forbidden: {status: http.StatusForbidden, msg: onlyApplication}},
 	callAccess: {0: revoked, token.Malformed: malformed, token.Expired: expired, token.NotFound: userGone,
 		token.WrongKind: accessOnly},
+	callGate: {0: revoked, token.Malformed: malformed, token.Expired: expired, token.NotFound: userGone,
+		token.WrongKind: accessOnly, token.Forbidden: {status: http.StatusForbidden, msg: "Access denied"}},
 	callPeople: {0: {status: http.StatusForbidden, msg: onlyAdmins}, token.NotFound: noPerson,
 		token.Malformed: badPerson, token.Conflict: personExists},
 }

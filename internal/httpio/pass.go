@@ -1,0 +1,86 @@
+package httpio
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+)
+
+// Decide answers a request of which nothing but the head has been read, or returns the handler that
+// takes it over. The Request has no body and an empty Query.
+type Decide func(r *http.Request, req *Request) (Response, http.Handler)
+
+// Pass turns d into an http.Handler under the given route name for the log. What it answers itself is
+// sent as by Handle; what is taken over is only watched: its panics become a 500 while nothing has been
+// sent, and its line in the log is written at its end.
+func (a *Adapter) Pass(route string, d Decide) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := a.now()
+		r = r.WithContext(r.Context()) // a copy: the pattern is what the log names
+		r.Pattern = route
+		req := a.head(r)
+		seen := &watcher{ResponseWriter: w}
+		lost := false
+		defer func() { a.logRequest(r, req, seen.status, seen.bytes, lost, a.now().Sub(start)) }()
+		if resp, next := a.decide(r, d, req); next == nil {
+			resp = sendable(resp)
+			lost = a.answer(seen, r, req.ID, resp)
+		} else {
+			a.watch(seen, r, req, next)
+		}
+	})
+}
+
+func (a *Adapter) decide(r *http.Request, d Decide, req *Request) (resp Response, next http.Handler) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.logPanic(r, req.ID, v)
+			resp, next = a.failure(http.StatusInternalServerError), nil
+		}
+	}()
+	return d(r, req)
+}
+
+func (a *Adapter) watch(w *watcher, r *http.Request, req *Request, next http.Handler) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.logPanic(r, req.ID, v)
+			if w.status == 0 {
+				a.answer(w, r, req.ID, a.failure(http.StatusInternalServerError))
+			}
+		}
+	}()
+	next.ServeHTTP(w, r)
+}
+
+// watcher notes what an answer was.
+type watcher struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *watcher) WriteHeader(status int) {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Hijack hands the connection over, as for a WebSocket.
+func (w *watcher) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.status = http.StatusSwitchingProtocols
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *watcher) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,267 @@
+package token
+
+import (
+	"context"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"symbolon/internal/secret"
+)
+
+// Holder is who an access token or API key speaks for.
+type Holder struct {
+	Claims  Claims  // of the token, or of one that was minted for the key
+	Subject Subject // the present account, see Identify
+	Scope   string
+}
+
+// Identify is Verify for an access token, and the account behind it: from memory, but for a grant that
+// this process has not met or whose account has changed since. A change of the account is known here
+// when the feed tells of it, as a revocation is.
+func (e *Engine) Identify(ctx context.Context, service, text string) (Holder, error) {
+	c, err := e.Verify(ctx, service, text, Access)
+	if err != nil {
+		return Holder{}, err
+	}
+	svc := e.services[service]
+	h, err := e.held(ctx, svc, c)
+	switch {
+	case err != nil:
+		return Holder{}, err
+	case !h.subject.Active:
+		return Holder{}, Refuse(Revoked, "account %d is not active", h.subject.Account)
+	case h.refusal != nil && e.ended.stale(svc.Name, c.Grant, c.IssuedAt, e.margin()):
+		return Holder{}, h.refusal
+	}
+	return Holder{Claims: c, Subject: h.subject, Scope: h.scope}, nil
+}
+
+// IdentifyKey is Identify for an API key in a service that takes keys. BadCredentials tells nothing of
+// what is wrong with it. Only a key not met before is looked for in the store.
+func (e *Engine) IdentifyKey(ctx context.Context, service string, key secret.Text) (Holder, error) {
+	svc, err := e.service(service)
+	if err != nil {
+		return Holder{}, err
+	}
+	if !e.news.fresh(e.now(), e.bound) {
+		return Holder{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+	}
+	k, err := e.knownKey(ctx, svc, key)
+	if err != nil {
+		return Holder{}, err
+	}
+	if state := k.grant.State(e.now()); state != "live" || e.ended.has(k.grant.ID) {
+		return Holder{}, Refuse(BadCredentials, "API key %d has ended or is %s", k.grant.ID, state)
+	}
+	h, err := e.held(ctx, svc, k.claims)
+	if err == nil {
+		err = h.refusal
+	}
+	if err != nil {
+		return Holder{}, err
+	}
+	e.uses.add(k.grant.ID, e.now())
+	return Holder{Claims: k.claims, Subject: h.subject, Scope: h.scope}, nil
+}
+
+// Lend mints an access token of the holder's service that lives for life, at most as long as the
+// credential that was presented, and cannot be refreshed. It reads nothing from a store.
+func (e *Engine) Lend(service string, h Holder, life time.Duration) (Tokens, error) {
+	svc, err := e.service(service)
+	if err != nil {
+		return Tokens{}, err
+	}
+	now := e.now()
+	at := now.Truncate(time.Second)
+	t := Tokens{Grant: Grant{ID: h.Claims.Grant, Service: service}, Subject: h.Subject, Asked: now, Issued: at,
+		Expires: earliest(at.Add(life), h.Claims.Expires)}
+	t.Access, err = e.mint(svc, Mint{Kind: Access, Grant: t.Grant, Subject: h.Subject, IssuedAt: at, Expires: t.Expires})
+	return t, err
+}
+
+// knownKey returns what is known of an API key, by the hash of the whole secret.
+func (e *Engine) knownKey(ctx context.Context, svc *Service, key secret.Text) (knownKey, error) {
+	if !svc.TakesKeys || len(key.Reveal()) != base64.RawURLEncoding.EncodedLen(keyBytes) {
+		return knownKey{}, Refuse(BadCredentials, "not an API key")
+	}
+	at := keyPlace{svc.Name, hashSecret(key.Reveal())}
+	if k, ok := e.holders.key(at); ok {
+		return k, nil
+	}
+	g, err := e.usableKey(ctx, svc, key)
+	if err != nil {
+		return knownKey{}, err
+	}
+	sub, err := e.store.Subject(ctx, svc.Name, g.Account, g.Group)
+	if err != nil {
+		return knownKey{}, err
+	}
+	k := knownKey{grant: g}
+	if k.claims, err = e.claimsFor(svc, g, sub); err != nil {
+		return knownKey{}, err
+	}
+	e.holders.putKey(at, k)
+	return k, nil
+}
+
+// claimsFor returns what a token made with the key would say, up to the key's own end: whom the wire
+// calls by which id is its format's to know.
+func (e *Engine) claimsFor(svc *Service, g Grant, sub Subject) (Claims, error) {
+	t, err := e.mintAccess(svc, Mint{Grant: g, Subject: sub, Cap: g.ExpiresAt}, e.now())
+	if err != nil {
+		return Claims{}, err
+	}
+	c, err := e.open(svc, t.Access.Reveal())
+	c.Expires, c.Wire = g.ExpiresAt, nil
+	return c, err
+}
+
+// strangerLife is how long the account behind a token is remembered whose grant is not the account's.
+const strangerLife = time.Minute
+
+// held returns the account behind verified claims.
+func (e *Engine) held(ctx context.Context, svc *Service, c Claims) (*held, error) {
+	at := holderPlace{svc.Name, c.Grant, c.Subject}
+	now := e.now()
+	if h, ok := e.holders.get(at); ok && (h.until.IsZero() || now.Before(h.until)) {
+		return h, nil
+	}
+	heard := e.holders.heard()
+	sub, g, err := e.behind(ctx, svc, c)
+	if err != nil {
+		return nil, err
+	}
+	h := &held{subject: sub, scope: g.Scope, refusal: svc.Admit(sub)}
+	if slices.Contains(e.serviceKeyGrants(), c.Grant) {
+		h.until = now.Add(strangerLife)
+		if sub.Account == 0 {
+			h.refusal = nil
+		}
+	}
+	e.holders.put(at, h, heard)
+	return h, nil
+}
+
+// holderPlace is where the account of a grant is remembered; the subject tells apart the tokens of a service key.
+type holderPlace struct {
+	service string
+	grant   int64
+	subject string
+}
+
+type keyPlace struct {
+	service string
+	hash    [32]byte // of the whole secret
+}
+
+// held is an account as it was when nothing newer had been heard. It is read-only.
+type held struct {
+	subject Subject
+	scope   string
+	refusal error     // what Admit said
+	until   time.Time // zero means until the feed tells of a change
+}
+
+// knownKey is an API key that was found once. Its times and its bit are looked at on every use.
+type knownKey struct {
+	grant  Grant
+	claims Claims
+}
+
+// holderCache is how many accounts, and how many keys, each of the two generations holds.
+const holderCache = 1 << 14
+
+// holders remembers the accounts behind grants, and API keys.
+type holders struct {
+	mu                 sync.RWMutex
+	changes            uint64 // heard of so far
+	young, old         map[holderPlace]*held
+	youngKeys, oldKeys map[keyPlace]knownKey
+}
+
+func newHolders() *holders {
+	return &holders{young: map[holderPlace]*held{}, youngKeys: map[keyPlace]knownKey{}}
+}
+
+func (l *holders) get(at holderPlace) (*held, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if h, ok := l.young[at]; ok {
+		return h, true
+	}
+	h, ok := l.old[at]
+	return h, ok
+}
+
+// heard counts the changes that were heard of before a read begins.
+func (l *holders) heard() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.changes
+}
+
+// put remembers what was read, unless a change was heard of meanwhile: the read may have been before it.
+func (l *holders) put(at holderPlace, h *held, heard uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changes != heard {
+		return
+	}
+	if len(l.young) >= holderCache {
+		l.old, l.young = l.young, map[holderPlace]*held{}
+	}
+	l.young[at] = h
+}
+
+func (l *holders) key(at keyPlace) (knownKey, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if k, ok := l.youngKeys[at]; ok {
+		return k, true
+	}
+	k, ok := l.oldKeys[at]
+	return k, ok
+}
+
+func (l *holders) putKey(at keyPlace, k knownKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.youngKeys) >= holderCache {
+		l.oldKeys, l.youngKeys = l.youngKeys, map[keyPlace]knownKey{}
+	}
+	l.youngKeys[at] = k
+}
+
+// forget drops the accounts that entries of the feed say have changed.
+func (l *holders) forget(entries []Entry) {
+	grants, services := map[int64]bool{}, map[string]bool{}
+	for _, x := range entries {
+		switch {
+		case x.Kind == EntryGrant || x.Kind == EntryStale && x.Grant != 0:
+			grants[x.Grant] = true
+		case x.Kind == EntryStale:
+			services[x.Service] = true
+		}
+	}
+	if len(grants)+len(services) == 0 {
+		return
+	}
+	changed := func(at holderPlace, _ *held) bool { return grants[at.grant] || services[at.service] }
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes++
+	maps.DeleteFunc(l.young, changed)
+	maps.DeleteFunc(l.old, changed)
+}
+
+// clear drops everything, for a store with another history.
+func (l *holders) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes++
+	l.young, l.old = map[holderPlace]*held{}, nil
+	l.youngKeys, l.oldKeys = map[keyPlace]knownKey{}, nil
+}
