@@ -39,7 +39,7 @@ check:
 
 ## race: the packages where goroutines meet, under the race detector (needs gcc)
 race:
-	$(GO) test -race ./internal/token/... ./internal/store/... ./internal/keyring/... ./internal/account/... ./internal/signin/... ./internal/httpio/... ./internal/app/...
+	$(GO) test -race ./internal/token/... ./internal/store/... ./internal/keyring/... ./internal/account/... ./internal/signin/... ./internal/httpio/... ./internal/app/... ./client
 
 ## fuzz: each decoder of outside bytes for FUZZTIME
 fuzz:

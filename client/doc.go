@@ -20,5 +20,21 @@
 // not arrive. A program that is killed in the middle of a refresh must therefore call Token again, in this or any other
 // process with the file, within that window; else the pair ends, as it must.
 //
+// # A service that is sent tokens
+//
+// A [Verifier] checks the access tokens of one service without asking the server about each. It fetches the service's
+// public keys and the status lists that the tokens name, keeps both fresh in the background, and remembers whose signature
+// was good. [Middleware] puts it before a handler, which finds the caller by [FromContext].
+//
+// A token is refused within a bound after its revocation: a quarter of the server's status_ttl, which is a minute by
+// default, and two seconds; at once with the event stream, for which the server wants a credential. When the server
+// cannot be reached, that takes the status_ttl at most, and then every token is refused: [ErrUnavailable] and 503 never
+// mean that a token is good or bad.
+//
+// The clock of the machine must be right, as on the server. What the account may do, and who it is beyond what the token
+// says, the Verifier does not know. Services whose tokens are signed with a shared secret, those of the dialects
+// collectiveaccess and itempath, cannot be checked so; ask the server's /symbolon/verify/SERVICE instead, as programs in
+// any language may.
+//
 // Nothing here imports the server's own packages.
 package client

@@ -56,3 +56,44 @@ func ExampleEDIKeyExchange() {
 		req.AddCookie(&http.Cookie{Name: "auth-token", Value: pasta})
 	}
 }
+
+func ExampleVerifier() {
+	v, err := client.NewVerifier(client.VerifierConfig{
+		Server:  "https://tokens.example.org",
+		Service: "samples",
+		Dialect: client.SESAR,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer v.Close()
+	claims, err := v.Verify(context.Background(), "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9…")
+	switch {
+	case errors.Is(err, client.ErrUnavailable):
+		log.Fatal("nobody may be let in now, try again later: ", err)
+	case err != nil:
+		log.Fatal("not let in: ", err)
+	}
+	fmt.Println("account", claims.Subject, "until", claims.Expires)
+}
+
+func ExampleMiddleware() {
+	v, err := client.NewVerifier(client.VerifierConfig{
+		Server:           "https://tokens.example.org",
+		Service:          "ecology",
+		Dialect:          client.EDI,
+		EventsCredential: "of the event stream, from a file or the environment", // so that revocations count at once
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer v.Close()
+	readOnly := func(r *http.Request, c *client.Claims) bool {
+		return r.Method == http.MethodGet || c.Subject == "EDI-1"
+	}
+	guard := client.Middleware(v, readOnly)
+	http.Handle("/data/", guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "hello", client.FromContext(r.Context()).Subject)
+	})))
+	log.Fatal(http.ListenAndServe("127.0.0.1:8080", nil))
+}
