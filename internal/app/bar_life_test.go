@@ -259,7 +259,7 @@ func deletedAndPurged(t *testing.T) {
 		e.advance(time.Duration(days) * 24 * time.Hour)
 		for cursor, removed := int64(0), -1; removed != 0; {
 			var err error
-			cursor, removed, err = e.app.Store.Purge(t.Context(), token.PurgeVerb{Now: e.now(), Cursor: cursor, Batch: 100, AuditKeep: time.Hour})
+			cursor, removed, err = e.app.Store.Purge(t.Context(), token.PurgeVerb{Now: e.now(), Cursor: cursor, Batch: 100, Retention: token.Retention{AuditKeep: time.Hour}})
 			if err != nil {
 				t.Fatal(err)
 			}

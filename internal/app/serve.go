@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"symbolon/internal/httpio"
+	"symbolon/internal/token"
 )
 
 // grace is how long requests in flight may take after the signal to stop.
@@ -25,7 +26,7 @@ func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Con
 	if err != nil {
 		return err
 	}
-	keeper, err := a.Engine.Keep(ctx, time.Duration(a.Config.AuditKeep))
+	keeper, err := a.Engine.Keep(ctx, token.Retention{AuditKeep: time.Duration(a.Config.AuditKeep), AddressKeep: time.Duration(a.Config.AddressKeep)})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ const (
 	Issued            Kind = "grant_issued"
 	EndedByLimit      Kind = "grant_ended_by_limit"
 	Revoked           Kind = "grant_revoked"
+	Replaced          Kind = "grant_replaced" // another is in its place; it ends later
 	RefreshRaced      Kind = "refresh_raced"
 	RefreshReplayed   Kind = "refresh_replayed"
 	RefreshReused     Kind = "refresh_reused"

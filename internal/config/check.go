@@ -104,6 +104,9 @@ func (c *Config) check(r *report) {
 	if c.AuditKeep < Day {
 		r.add("audit_keep", "audit_keep %v is too short; set 1d or more, such as 400d", c.AuditKeep)
 	}
+	if c.AddressKeep != 0 && c.AddressKeep < Day {
+		r.add("address_keep", "address_keep %v is too short; set 1d or more, such as 90d, or 0 to keep addresses with their lines", c.AddressKeep)
+	}
 	r.oneOf("log_format", c.LogFormat, "text", "json")
 	r.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	for i, p := range c.TrustedProxies {

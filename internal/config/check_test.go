@@ -108,6 +108,7 @@ func TestRefusals(t *testing.T) {
 		{"dev outside", "listen: 10.0.0.1:80\ndev: true\n" + minimal, `c.yaml:1: listen "10.0.0.1:80" can be reached from outside, which dev: true does not allow; use 127.0.0.1:8080, or remove dev`},
 		{"postgres", "store: postgres://h/d\n" + minimal, "c.yaml:1: store names PostgreSQL, which is not supported yet; use sqlite:PATH, or remove the line"},
 		{"store without scheme", "store: /x.db\n" + minimal, "c.yaml:1: store does not begin with sqlite: ; write it like sqlite:/var/lib/symbolon/symbolon.db, or remove the line"},
+		{"short address_keep", "address_keep: 1h\n" + minimal, "c.yaml:1: address_keep 1h is too short; set 1d or more, such as 90d, or 0 to keep addresses with their lines"},
 		{"short bound", "revocation_bound: 1s\n" + minimal, "c.yaml:1: revocation_bound 1s is out of range; set 2s to 1d, such as 30s"},
 		{"lifetime 0", service(sesar + ", access_lifetime: 0"), "c.yaml:1: access_lifetime 0s is out of range; set more than 0 and at most 3650d, such as 1d"},
 		{"lifetime 11 years", service(sesar + ", refresh_lifetime: 4015d"), "c.yaml:1: refresh_lifetime 4015d is out of range; set more than 0 and at most 3650d, such as 1d"},

@@ -38,6 +38,9 @@ type Config struct {
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// How long the audit log is kept.
 	AuditKeep Duration `yaml:"audit_keep"`
+	// How long the addresses and programs of people are kept, in the audit log and
+	// with their tokens. 0 means as long as the line or token.
+	AddressKeep Duration `yaml:"address_keep"`
 	// Development: adds resources for trying things out and allows a loopback
 	// address only. Leave it false for anything real.
 	Dev bool `yaml:"dev"`

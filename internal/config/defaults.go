@@ -20,6 +20,7 @@ func newConfig() *Config {
 		LogFormat:       "text",
 		LogLevel:        "info",
 		AuditKeep:       400 * Day,
+		AddressKeep:     90 * Day,
 		LDAP: LDAP{Timeout: Duration(5 * time.Second), Filter: "(&(objectClass=person)(uid=NAME))",
 			Groups: LDAPGroups{Attribute: "memberOf"}},
 		SignIn: SignIn{Password: true, Idle: Duration(12 * time.Hour), Absolute: 7 * Day},

@@ -49,7 +49,7 @@ func TestLoadGivesDefaults(t *testing.T) {
 	want := &Config{
 		Listen: "127.0.0.1:8080", Data: dir + "/data", Store: "sqlite:" + dir + "/data/symbolon.db",
 		BaseURL: "http://127.0.0.1:8080", RevocationBound: Duration(30 * time.Second), StatusTTL: Duration(time.Minute),
-		LogFormat: "text", LogLevel: "info", AuditKeep: 400 * Day,
+		LogFormat: "text", LogLevel: "info", AuditKeep: 400 * Day, AddressKeep: 90 * Day,
 		LDAP:   LDAP{Timeout: Duration(5 * time.Second), Filter: "(&(objectClass=person)(uid=NAME))", Groups: LDAPGroups{Attribute: "memberOf"}},
 		SignIn: SignIn{Password: true, Idle: Duration(12 * time.Hour), Absolute: 7 * Day},
 		Services: []Service{{
@@ -135,6 +135,7 @@ func TestEachVariableSetsItsKey(t *testing.T) {
 	values := map[string]string{
 		"listen": "127.0.0.1:7", "data": "/d", "store": "sqlite:/s.db", "base_url": "https://b.example", "master_key_file": "/m",
 		"revocation_bound": "5s", "status_ttl": "1m30s", "log_format": "json", "log_level": "debug", "audit_keep": "90d",
+		"address_keep": "60d",
 	}
 	dir := folder(t, "c.yaml", minimal)
 	for _, v := range Variables() {

@@ -37,16 +37,22 @@ func (e *Engine) IssueApplication(ctx context.Context, by Caller, req Applicatio
 		return Tokens{}, Refuse(Forbidden, "an application token is issued to the account itself")
 	}
 	now := e.now()
-	g := Grant{Account: account, Service: svc.Name, Kind: Application, Label: req.Label, Nonce: newNonce(), IssuedAt: now}
-	if svc.ApplicationLife > 0 {
-		g.ExpiresAt = now.Add(svc.ApplicationLife)
-	}
+	g := newApplication(svc, account, req.Label, now)
 	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, Grant: g, With: with})
 	if err != nil {
 		return Tokens{}, err
 	}
 	e.apply(Ended{Grants: issued.Ended})
 	return e.mintApplication(svc, issued, now)
+}
+
+// newApplication is an application token's grant that is about to be made.
+func newApplication(svc *Service, account int64, label string, now time.Time) Grant {
+	g := Grant{Account: account, Service: svc.Name, Kind: Application, Label: label, Nonce: newNonce(), IssuedAt: now}
+	if svc.ApplicationLife > 0 {
+		g.ExpiresAt = now.Add(svc.ApplicationLife)
+	}
+	return g
 }
 
 // holder returns the account of a refresh token, and its grant.

@@ -44,7 +44,7 @@ func (e *Engine) OpenBrowser(ctx context.Context, by Caller, account int64, how 
 // from now, to the minute. NotFound for a secret that is none or was purged, Revoked after
 // sign-out, Expired past the idle or absolute end; Unavailable where the store cannot be
 // read or the news of revocations is older than the bound.
-func (e *Engine) Browser(ctx context.Context, s secret.Text) (Grant, error) {
+func (e *Engine) Browser(ctx context.Context, by Caller, s secret.Text) (Grant, error) {
 	if !e.news.fresh(e.now(), e.bound) {
 		return Grant{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
 	}
@@ -65,7 +65,7 @@ func (e *Engine) Browser(ctx context.Context, s secret.Text) (Grant, error) {
 			return Grant{}, err
 		}
 	}
-	e.uses.add(g.ID, now)
+	e.uses.add(g.ID, now, by.Addr)
 	return g, nil
 }
 

@@ -19,7 +19,7 @@ func (f *fixture) browser() (token.Grant, secret.Text) {
 // browserIs fails unless the secret gets the code, 0 for a good one.
 func (f *fixture) browserIs(s secret.Text, want token.Code) token.Grant {
 	f.t.Helper()
-	g, err := f.Browser(f.ctx, s)
+	g, err := f.Browser(f.ctx, token.Caller{}, s)
 	wantCode(f.t, err, want)
 	return g
 }
@@ -54,7 +54,7 @@ func TestBrowserSecretsThatAreNone(t *testing.T) {
 		strings.Repeat("A", 43), strings.Repeat("A", 1<<20), pair.Refresh.Reveal()} {
 		f.browserIs(secret.New(text), token.NotFound)
 	}
-	_, err = f.Exchange(f.ctx, "rot", s)
+	_, err = f.Exchange(f.ctx, token.Caller{Actor: "key"}, "rot", s)
 	wantCode(t, err, token.BadCredentials)
 }
 
@@ -156,7 +156,7 @@ func TestRevokeAllButThisBrowser(t *testing.T) {
 	f.browserIs(s, 0)
 	f.browserIs(there, token.Revoked)
 	f.dead("rot", pair.Access.Reveal(), token.Revoked)
-	got, err := f.Exchange(f.ctx, "rot", key)
+	got, err := f.Exchange(f.ctx, token.Caller{Actor: "key"}, "rot", key)
 	check(t, err)
 	_, err = f.Revoke(f.ctx, ann, token.RevokeRequest{Account: f.ann, Except: here.ID, Reason: "revoke all"})
 	check(t, err)

@@ -11,13 +11,13 @@ import (
 
 // Exchange turns an API key into tokens of one service. It makes no row: the
 // tokens carry the key's own grant and end with it.
-func (e *Engine) Exchange(ctx context.Context, service string, key secret.Text) (Tokens, error) {
+func (e *Engine) Exchange(ctx context.Context, by Caller, service string, key secret.Text) (Tokens, error) {
 	svc, err := e.service(service)
 	if err != nil {
 		return Tokens{}, err
 	}
 	asked := e.now()
-	g, err := e.usableKey(ctx, svc, key)
+	g, err := e.usableKey(ctx, by, svc, key)
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -63,7 +63,7 @@ func (e *Engine) ExchangeFor(ctx context.Context, by Caller, service string, key
 	if sub.Account != 0 {
 		e.note(ctx, by, audit.ServiceKeyUsed, id, service, subject)
 	}
-	e.uses.add(id, now)
+	e.uses.add(id, now, by.Addr)
 	end := now.Truncate(time.Second).Add(svc.AccessLifetime)
 	return e.mintPair(svc, Mint{Grant: Grant{ID: id, Kind: ServiceKey}, Subject: sub, Cap: end}, now)
 }

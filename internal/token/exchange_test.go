@@ -26,7 +26,7 @@ func TestExchangedTokensEndWithTheKey(t *testing.T) {
 	if len(key.Reveal()) != 27 || g.Preview != key.Reveal()[:5] {
 		t.Errorf("a key of %d characters with the preview %q", len(key.Reveal()), g.Preview)
 	}
-	got, err := f.Exchange(f.ctx, "ext", key)
+	got, err := f.Exchange(f.ctx, token.Caller{Actor: "key"}, "ext", key)
 	check(t, err)
 	if got.Grant.ID != g.ID || !got.Cap.Equal(g.ExpiresAt) {
 		t.Errorf("grant %d cap %v, want %d %v", got.Grant.ID, got.Cap, g.ID, g.ExpiresAt)
@@ -35,7 +35,7 @@ func TestExchangedTokensEndWithTheKey(t *testing.T) {
 	_, err = f.Revoke(f.ctx, token.Operator(), token.RevokeRequest{Grant: g.ID})
 	check(t, err)
 	f.dead("ext", got.Access.Reveal(), token.Revoked)
-	_, err = f.Exchange(f.ctx, "ext", key)
+	_, err = f.Exchange(f.ctx, token.Caller{Actor: "key"}, "ext", key)
 	wantCode(t, err, token.BadCredentials)
 }
 
@@ -50,11 +50,11 @@ func TestKeysThatAreNotGood(t *testing.T) {
 		"not yet": later.Reveal(), "past its end": short.Reveal(), "empty": "", "cut": text[:26], "longer": text + "A",
 		"another case": flip(text), "the operator's service key": serviceKey,
 	} {
-		if _, err := f.Exchange(f.ctx, "ext", secret.New(key)); token.CodeOf(err) != token.BadCredentials {
+		if _, err := f.Exchange(f.ctx, token.Caller{Actor: "key"}, "ext", secret.New(key)); token.CodeOf(err) != token.BadCredentials {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := f.Exchange(f.ctx, "closed", good); token.CodeOf(err) != token.BadCredentials {
+	if _, err := f.Exchange(f.ctx, token.Caller{Actor: "key"}, "closed", good); token.CodeOf(err) != token.BadCredentials {
 		t.Errorf("a service that takes no keys: got %v", err)
 	}
 }
@@ -96,7 +96,7 @@ func TestGroupKeysActForAGroupTheAccountOwns(t *testing.T) {
 	_, _, err = f.MakeKey(f.ctx, token.Operator(), token.KeyRequest{Account: f.ann, Group: foreign.ID, Label: "x", To: f.clock.now().Add(time.Hour)})
 	wantCode(t, err, token.NotFound)
 	key, _ := f.key(token.KeyRequest{Group: own.ID})
-	got, err := f.Exchange(f.ctx, "ext", key)
+	got, err := f.Exchange(f.ctx, token.Caller{Actor: "key"}, "ext", key)
 	check(t, err)
 	if got.Subject.Acting == nil || got.Subject.Acting.Name != "site" {
 		t.Errorf("acting for %v", got.Subject.Acting)
@@ -201,7 +201,7 @@ func TestChangedAccountIsReadAtTheNextRefresh(t *testing.T) {
 // An operator who narrows a service and starts again need not end its tokens by hand.
 func TestNarrowedServiceIsAskedAtTheNextRefresh(t *testing.T) {
 	f := newFixture(t)
-	_, err := f.Keep(f.ctx, time.Hour)
+	_, err := f.Keep(f.ctx, token.Retention{AuditKeep: time.Hour})
 	check(t, err)
 	got := f.issue("ext")
 	f.wait(time.Minute)
@@ -218,7 +218,7 @@ func TestNarrowedServiceIsAskedAtTheNextRefresh(t *testing.T) {
 		f.db.Close()
 		f.clock.add(time.Minute)
 		f.open()
-		_, err = f.Keep(f.ctx, time.Hour)
+		_, err = f.Keep(f.ctx, token.Retention{AuditKeep: time.Hour})
 		check(t, err)
 		_, err = f.refresh("ext", got.Access.Reveal())
 		wantCode(t, err, token.Forbidden)

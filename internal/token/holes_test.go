@@ -222,7 +222,7 @@ func TestEndedApplicationTokensLeaveNoRows(t *testing.T) {
 		check(t, err)
 	}
 	f.clock.add(3 * 24 * time.Hour)
-	_, _, err := f.store.Purge(f.ctx, token.PurgeVerb{Now: f.clock.now(), Batch: 2000, AuditKeep: time.Hour})
+	_, _, err := f.store.Purge(f.ctx, token.PurgeVerb{Now: f.clock.now(), Batch: 2000, Retention: token.Retention{AuditKeep: time.Hour}})
 	check(t, err)
 	left, err := f.store.List(f.ctx, token.Filter{Kinds: []token.GrantKind{token.Application}})
 	check(t, err)

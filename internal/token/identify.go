@@ -63,7 +63,7 @@ func (e *Engine) IdentifyKey(ctx context.Context, service string, key secret.Tex
 	if err != nil {
 		return Holder{}, err
 	}
-	e.uses.add(k.grant.ID, e.now())
+	e.uses.add(k.grant.ID, e.now(), "")
 	return Holder{Claims: k.claims, Subject: h.subject, Scope: h.scope}, nil
 }
 
@@ -91,7 +91,7 @@ func (e *Engine) knownKey(ctx context.Context, svc *Service, key secret.Text) (k
 	if k, ok := e.holders.key(at); ok {
 		return k, nil
 	}
-	g, err := e.usableKey(ctx, svc, key)
+	g, err := e.usableKey(ctx, Caller{}, svc, key)
 	if err != nil {
 		return knownKey{}, err
 	}

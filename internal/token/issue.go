@@ -35,7 +35,7 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (Tokens
 		Nonce: newNonce(), IssuedAt: now, Addr: by.Addr, Agent: by.Agent}
 	switch {
 	case !req.Key.IsZero():
-		key, err := e.usableKey(ctx, svc, req.Key)
+		key, err := e.usableKey(ctx, by, svc, req.Key)
 		if err != nil {
 			return Tokens{}, err
 		}
@@ -116,21 +116,26 @@ func (e *Engine) MakeKey(ctx context.Context, by Caller, req KeyRequest) (secret
 	if err := checkLabel(req.Label); err != nil {
 		return secret.Text{}, Grant{}, err
 	}
-	text := base64.RawURLEncoding.EncodeToString(secret.Random(keyBytes))
-	hash := hashSecret(text)
-	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, SecretHash: hash[:], Grant: Grant{
-		Account: req.Account, Group: req.Group, Kind: APIKey, Label: req.Label, Nonce: newNonce(), IssuedAt: now,
-		NotBefore: req.From, ExpiresAt: req.To, Cap: req.To, Preview: text[:5], Addr: by.Addr, Agent: by.Agent,
-	}})
+	text, v := newKey(by, now, Grant{Account: req.Account, Group: req.Group, Label: req.Label, NotBefore: req.From, ExpiresAt: req.To})
+	issued, err := e.store.Issue(ctx, v)
 	if err != nil {
 		return secret.Text{}, Grant{}, err
 	}
-	return secret.New(text), issued.Grant, nil
+	return text, issued.Grant, nil
+}
+
+// newKey gives the key that g describes its secret.
+func newKey(by Caller, now time.Time, g Grant) (secret.Text, IssueVerb) {
+	text := base64.RawURLEncoding.EncodeToString(secret.Random(keyBytes))
+	hash := hashSecret(text)
+	g.Kind, g.Nonce, g.IssuedAt, g.Cap = APIKey, newNonce(), now, g.ExpiresAt
+	g.Preview, g.Addr, g.Agent = text[:5], by.Addr, by.Agent
+	return secret.New(text), IssueVerb{By: by, Now: now, SecretHash: hash[:], Grant: g}
 }
 
 // usableKey returns the live grant of an API key; BadCredentials tells nothing
 // of why it is not one.
-func (e *Engine) usableKey(ctx context.Context, svc *Service, key secret.Text) (Grant, error) {
+func (e *Engine) usableKey(ctx context.Context, by Caller, svc *Service, key secret.Text) (Grant, error) {
 	if !svc.TakesKeys || len(key.Reveal()) != base64.RawURLEncoding.EncodedLen(keyBytes) {
 		return Grant{}, Refuse(BadCredentials, "not an API key")
 	}
@@ -143,6 +148,6 @@ func (e *Engine) usableKey(ctx context.Context, svc *Service, key secret.Text) (
 	case g.State(e.now()) != "live" || e.ended.has(g.ID):
 		return Grant{}, Refuse(BadCredentials, "API key %d is %s", g.ID, g.State(e.now()))
 	}
-	e.uses.add(g.ID, e.now())
+	e.uses.add(g.ID, e.now(), by.Addr)
 	return g, nil
 }

@@ -40,7 +40,7 @@ func TestTokensOfAJoinedAccount(t *testing.T) {
 	if next := f.mustRefresh("ext", ext.Access.Reveal()); next.Subject.ID != "ID-ann" || next.Claims != nil {
 		t.Errorf("the next token is of %+v, want ann's", next.Subject)
 	}
-	got, err := f.Exchange(f.ctx, "ext", key)
+	got, err := f.Exchange(f.ctx, token.Caller{Actor: "key"}, "ext", key)
 	check(t, err)
 	if got.Subject.ID != "ID-ann" {
 		t.Errorf("the key gives tokens of %s", got.Subject.ID)

@@ -105,15 +105,15 @@ func TestCacheIsBoundedAndKeyedByAll(t *testing.T) {
 func TestUsesAreBounded(t *testing.T) {
 	u := newUses()
 	for i := range maxUses + 100 {
-		u.add(int64(i), noon)
+		u.add(int64(i), noon, "")
 	}
-	u.add(3, noon.Add(time.Second))
+	u.add(3, noon.Add(time.Second), "192.0.2.3")
 	all := u.take()
 	if len(all) != maxUses || len(u.take()) != 0 {
 		t.Errorf("%d uses", len(all))
 	}
 	for _, w := range all {
-		if w.Grant == 3 && (w.Count != 2 || !w.At.Equal(noon.Add(time.Second))) {
+		if w.Grant == 3 && (w.Count != 2 || w.Addr != "192.0.2.3" || !w.At.Equal(noon.Add(time.Second))) {
 			t.Errorf("got %+v", w)
 		}
 	}
@@ -191,6 +191,8 @@ func (q *quiet) Purge(_ context.Context, v PurgeVerb) (int64, int, error) {
 	return v.Cursor + 10, 1, q.note("purge")
 }
 
+func (q *quiet) EndReplaced(context.Context, Caller, time.Time) (Ended, error) { return Ended{}, nil }
+
 func (q *quiet) Since(context.Context, int64, int) ([]Entry, Position, error) {
 	return nil, Position{}, nil
 }
@@ -225,14 +227,14 @@ func TestKeeper(t *testing.T) {
 		q := &quiet{}
 		var log lines
 		e := New(Options{Store: q, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))})
-		k, err := e.Keep(t.Context(), time.Hour)
+		k, err := e.Keep(t.Context(), Retention{AuditKeep: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); k.Run(ctx) }()
-		e.uses.add(5, time.Now())
+		e.uses.add(5, time.Now(), "")
 		time.Sleep(62 * time.Second)
 		synctest.Wait()
 		if q.count("alive") != 12 || q.count("touch") != 1 || len(q.touch) != 1 {
@@ -253,7 +255,7 @@ func TestKeeper(t *testing.T) {
 		q.mu.Lock()
 		q.fail = errors.New("the disk is full")
 		q.mu.Unlock()
-		e.uses.add(6, time.Now())
+		e.uses.add(6, time.Now(), "")
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if !strings.Contains(log.String(), "the disk is full") {

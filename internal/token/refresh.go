@@ -33,7 +33,11 @@ func (e *Engine) Refresh(ctx context.Context, by Caller, req RefreshRequest) (To
 	if err != nil {
 		return Tokens{}, err
 	}
-	return e.extend(ctx, svc, c)
+	t, err := e.extend(ctx, svc, c)
+	if err == nil {
+		e.uses.add(c.Grant, e.now(), by.Addr)
+	}
+	return t, err
 }
 
 // extend mints from the token itself, or from the present account when that
@@ -85,11 +89,11 @@ func (e *Engine) rotate(ctx context.Context, svc *Service, by Caller, req Refres
 	if err != nil {
 		return Tokens{}, err
 	}
-	return e.rotated(ctx, svc, r, c)
+	return e.rotated(ctx, svc, by, r, c)
 }
 
 // rotated turns the store's outcome into tokens or a refusal.
-func (e *Engine) rotated(ctx context.Context, svc *Service, r Rotated, c Claims) (Tokens, error) {
+func (e *Engine) rotated(ctx context.Context, svc *Service, by Caller, r Rotated, c Claims) (Tokens, error) {
 	e.apply(r.Ended)
 	if r.Outcome != RotatedNow && r.Outcome != RotatedSame {
 		return Tokens{}, outcomeError(r.Outcome, c)
@@ -107,7 +111,7 @@ func (e *Engine) rotated(ctx context.Context, svc *Service, r Rotated, c Claims)
 		return Tokens{}, err
 	}
 	t.Lost = lost
-	e.uses.add(id, e.now())
+	e.uses.add(id, e.now(), by.Addr)
 	return t, nil
 }
 

@@ -32,6 +32,12 @@ type Grants interface {
 	// of no service, the limit is MaxBrowsers. A ServiceKey whose
 	// secret is already there is returned as it is, and others of its service end.
 	Issue(context.Context, IssueVerb) (Issued, error)
+	// Replace makes a grant as Issue does, in place of Old, a live grant of the
+	// same account and kind that ends at Until, or at its own end if that is
+	// earlier; an Until that is not after Now revokes Old in the same
+	// transaction. NotFound for an Old of another kind, Revoked or Expired for
+	// one that has ended, Conflict for one that was replaced before.
+	Replace(context.Context, ReplaceVerb) (Issued, error)
 	// Prolong moves the end of a live Browser to a later Until, never past its
 	// cap; an earlier Until changes nothing. Any other grant is NotFound, one
 	// that has ended Revoked or Expired.
@@ -86,9 +92,14 @@ type Feed interface {
 type Upkeep interface {
 	// Touch adds uses to grants.
 	Touch(context.Context, []Use) error
+	// EndReplaced revokes a replaced grant whose end has come, with all that
+	// was made with it; the result is empty where there is none, or another
+	// server was faster.
+	EndReplaced(ctx context.Context, by Caller, now time.Time) (Ended, error)
 	// Purge removes, among the next batch grants after cursor, those nothing
 	// minted from can be valid 24 h before now, and old feed rows, cut-offs
-	// and audit lines. It returns the next cursor, 0 at the end.
+	// and audit lines; it forgets the addresses and agents that are older than
+	// AddressKeep. It returns the next cursor, 0 at the end.
 	Purge(ctx context.Context, v PurgeVerb) (next int64, removed int, err error)
 	// Start notes a server's start: earlier runs that did not end are marked
 	// as crashed, and every grant of a service goes stale whose restrictions
@@ -135,6 +146,13 @@ type IssueVerb struct {
 	Grant      Grant // Account, Service, Kind, Label, Scope, Parent, Group, Nonce, NotBefore, ExpiresAt, Cap, Preview
 	SecretHash []byte
 	With       int64 // a grant of the account that must be live: the permission; 0 asks for none
+}
+
+// ReplaceVerb asks for a grant in place of another.
+type ReplaceVerb struct {
+	IssueVerb
+	Old   int64
+	Until time.Time
 }
 
 // Issued is a grant made.
@@ -270,12 +288,19 @@ type Use struct {
 	Grant int64
 	At    time.Time
 	Count int64
+	Addr  string // of the latest caller; "" where none was known
 }
 
 // PurgeVerb says what is old.
 type PurgeVerb struct {
-	Now       time.Time
-	Cursor    int64
-	Batch     int
-	AuditKeep time.Duration
+	Now    time.Time
+	Cursor int64
+	Batch  int
+	Retention
+}
+
+// Retention says for how long the past is kept; 0 keeps it for ever.
+type Retention struct {
+	AuditKeep   time.Duration // audit lines
+	AddressKeep time.Duration // addresses and agents, in audit lines and in grants
 }

@@ -52,6 +52,8 @@ type Grant struct {
 	Parent  int64  // the API key it was made with; ends with it
 	Group   int64  // the group an API key acts for instead of its account
 
+	ReplacedBy int64 // made in its place; it is revoked when its end comes, with all that was minted from it
+
 	Generation int64 // how often the refresh token has been rotated
 	IssuedAt   time.Time
 	RotatedAt  time.Time
@@ -64,8 +66,9 @@ type Grant struct {
 	Preview       string // first characters of an API key
 
 	LastUsedAt time.Time // at least this recent: flushed once a minute
+	LastAddr   string    // from where it was last used, where a verb had a caller; forgotten with time
 	UseCount   int64     // at least this many
-	Addr       string    // where it was made from
+	Addr       string    // where it was made from; forgotten with time, as Agent is
 	Agent      string
 }
 

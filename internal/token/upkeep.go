@@ -13,22 +13,22 @@ const (
 	purgeBatch = 2000
 )
 
-// Keeper does what a server does by itself: it notes that it runs, writes last
-// uses and purges. A process that serves has exactly one.
+// Keeper does what a server does by itself: it notes that it runs, ends what was
+// replaced, writes last uses and purges. A process that serves has exactly one.
 type Keeper struct {
-	e         *Engine
-	run       int64
-	auditKeep time.Duration
-	clock     clockGuard
-	cursor    int64
-	purged    time.Time
-	flushed   time.Time
+	e       *Engine
+	run     int64
+	keep    Retention
+	clock   clockGuard
+	cursor  int64
+	purged  time.Time
+	flushed time.Time
 }
 
 // Keep notes the start of a server, so that answers a crashed run may have
 // lost are known and changed restrictions of a service reach tokens made
-// before, and returns its keeper. auditKeep is how long audit lines stay.
-func (e *Engine) Keep(ctx context.Context, auditKeep time.Duration) (*Keeper, error) {
+// before, and returns its keeper.
+func (e *Engine) Keep(ctx context.Context, keep Retention) (*Keeper, error) {
 	now := e.now()
 	restrictions := map[string]string{}
 	for name, svc := range e.services {
@@ -41,7 +41,7 @@ func (e *Engine) Keep(ctx context.Context, auditKeep time.Duration) (*Keeper, er
 	if err := e.CatchUp(ctx); err != nil {
 		return nil, err
 	}
-	k := &Keeper{e: e, run: run, auditKeep: auditKeep, flushed: now, purged: now}
+	k := &Keeper{e: e, run: run, keep: keep, flushed: now, purged: now}
 	if by := k.clock.start(now, before.High, before.Hold); by != 0 {
 		k.alarm(by)
 	}
@@ -70,6 +70,7 @@ func (k *Keeper) tend(ctx context.Context) {
 		k.alarm(by)
 	}
 	k.check("noting that the server lives", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: now, Hold: k.clock.hold}))
+	k.check("ending replaced grants", k.e.endReplaced(ctx))
 	if now.Sub(k.flushed) >= flushEvery {
 		k.flushed = now
 		k.check("writing last uses", k.e.FlushUses(ctx))
@@ -82,7 +83,7 @@ func (k *Keeper) tend(ctx context.Context) {
 }
 
 func (k *Keeper) purge(ctx context.Context, now time.Time) {
-	next, removed, err := k.e.store.Purge(ctx, PurgeVerb{Now: now, Cursor: k.cursor, Batch: purgeBatch, AuditKeep: k.auditKeep})
+	next, removed, err := k.e.store.Purge(ctx, PurgeVerb{Now: now, Cursor: k.cursor, Batch: purgeBatch, Retention: k.keep})
 	if err != nil {
 		k.check("purging", err)
 		return

@@ -18,7 +18,8 @@ type uses struct {
 
 func newUses() *uses { return &uses{m: map[int64]*Use{}} }
 
-func (u *uses) add(grant int64, at time.Time) {
+// add counts one use; addr is the caller's, "" where the verb has none.
+func (u *uses) add(grant int64, at time.Time, addr string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	w := u.m[grant]
@@ -31,6 +32,9 @@ func (u *uses) add(grant int64, at time.Time) {
 	}
 	w.At = at
 	w.Count++
+	if addr != "" {
+		w.Addr = addr
+	}
 }
 
 func (u *uses) take() []Use {

@@ -21,7 +21,7 @@ func (e *Engine) Verify(ctx context.Context, service, token string, kinds ...Kin
 	}
 	c, err := e.verify(ctx, svc, token, kinds)
 	if err == nil {
-		e.uses.add(c.Grant, e.now())
+		e.uses.add(c.Grant, e.now(), "")
 	}
 	return c, err
 }

@@ -205,7 +205,7 @@ func TestFailingStoreNeverGivesATokenOrAnEnd(t *testing.T) {
 			return err
 		},
 		"refresh":  func() error { _, err := f.refresh("rot", pair.Refresh.Reveal()); return err },
-		"exchange": func() error { _, err := f.Exchange(f.ctx, "ext", key); return err },
+		"exchange": func() error { _, err := f.Exchange(f.ctx, token.Caller{Actor: "key"}, "ext", key); return err },
 		"exchange for": func() error {
 			_, err := f.ExchangeFor(f.ctx, token.Caller{Actor: "key"}, "ext", secret.New(serviceKey), "ID-ann")
 			return err

@@ -164,7 +164,7 @@ func (h *handlers) exchange(ctx context.Context, r *httpio.Request) httpio.Respo
 	if !ok {
 		return answer(r, getTokenByKey, http.StatusBadRequest, wrongField+"'key'")
 	}
-	t, err := h.engine.Exchange(ctx, h.service.Name, secret.New(key))
+	t, err := h.engine.Exchange(ctx, caller(r, "key"), h.service.Name, secret.New(key))
 	if err != nil {
 		return h.refused(ctx, r, getTokenByKey, err, "")
 	}

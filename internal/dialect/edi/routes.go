@@ -26,7 +26,7 @@ type Engine interface {
 type Tokens interface {
 	// Refresh must not touch a store unless the token's account has changed.
 	Refresh(ctx context.Context, by token.Caller, req token.RefreshRequest) (token.Tokens, error)
-	Exchange(ctx context.Context, service string, key secret.Text) (token.Tokens, error)
+	Exchange(ctx context.Context, by token.Caller, service string, key secret.Text) (token.Tokens, error)
 	ExchangeFor(ctx context.Context, by token.Caller, service string, key secret.Text, subject string) (token.Tokens, error)
 	Issue(ctx context.Context, by token.Caller, req token.IssueRequest) (token.Tokens, error)
 }

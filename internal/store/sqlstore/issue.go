@@ -16,22 +16,24 @@ import (
 // Issue makes a grant; see token.Grants.
 func (s *Store) Issue(ctx context.Context, iv token.IssueVerb) (token.Issued, error) {
 	var out token.Issued
-	err := s.write(ctx, "issuing grant", iv.By, iv.Now, func(v *verb) error {
-		svc := s.service(iv.Grant.Service)
-		switch {
-		case iv.Grant.Service == "" && (iv.Grant.Kind == token.APIKey || iv.Grant.Kind == token.Browser):
-			return v.issue(nil, iv, &out)
-		case svc == nil:
-			return token.Refuse(token.NotFound, "there is no service %q", iv.Grant.Service)
-		case iv.Grant.Kind == token.ServiceKey:
-			return v.issueServiceKey(svc, iv, &out)
-		}
-		return v.issue(svc, iv, &out)
-	})
+	err := s.write(ctx, "issuing grant", iv.By, iv.Now, func(v *verb) error { return v.issueAny(iv, &out) })
 	if err != nil {
 		return token.Issued{}, err
 	}
 	return out, nil
+}
+
+func (v *verb) issueAny(iv token.IssueVerb, out *token.Issued) error {
+	svc := v.store.service(iv.Grant.Service)
+	switch {
+	case iv.Grant.Service == "" && (iv.Grant.Kind == token.APIKey || iv.Grant.Kind == token.Browser):
+		return v.issue(nil, iv, out)
+	case svc == nil:
+		return token.Refuse(token.NotFound, "there is no service %q", iv.Grant.Service)
+	case iv.Grant.Kind == token.ServiceKey:
+		return v.issueServiceKey(svc, iv, out)
+	}
+	return v.issue(svc, iv, out)
 }
 
 // issue makes a grant of an account; svc is nil for an API key and for a browser.

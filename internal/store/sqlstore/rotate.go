@@ -19,7 +19,7 @@ const (
 
 // One statement decides and moves. The end is never past the cap; dead_at never moves back, since tokens of an earlier
 // rotation may have been given longer lives.
-const rotateGrant = `UPDATE grants SET generation = generation + 1, rotated_at = $5, answer_lost = 0, retry_key = $7,
+const rotateGrant = `UPDATE grants SET generation = generation + 1, rotated_at = $5, answer_lost = 0, retry_key = $7, last_addr = $8,
 		expires_at = CASE WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END,
 		dead_at = CASE WHEN dead_at IS NULL OR dead_at > $6 THEN dead_at WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END
 	WHERE id = $1 AND nonce = $2 AND generation = $3 AND service = $4 AND kind IN ('pair', 'session')
@@ -77,7 +77,8 @@ func (notMoved) Refusal() bool { return true }
 func moveOn(tx Tx, rv token.RotateVerb) (token.Grant, error) {
 	now := time.UnixMilli(millis(rv.Now)).UTC()
 	end := now.Truncate(time.Second).Add(rv.Lifetime)
-	g, err := scanGrant(tx.QueryRow(rotateGrant, rv.Grant, rv.Nonce, rv.Generation, rv.Service, millis(now), millis(end), rv.RetryKey))
+	g, err := scanGrant(tx.QueryRow(rotateGrant, rv.Grant, rv.Nonce, rv.Generation, rv.Service, millis(now), millis(end), rv.RetryKey,
+		rv.By.Addr))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return token.Grant{}, errNotMoved

@@ -81,8 +81,8 @@ func value[T any](row scanner) (T, error) {
 }
 
 const grantColumns = `id, nonce, account_id, service, kind, label, scope, subject, COALESCE(parent_id, 0), COALESCE(group_id, 0),
-	generation, issued_at, rotated_at, not_before, expires_at, cap, revoked_at, revoked_reason,
-	preview, last_used_at, use_count, addr, agent, answer_lost, retry_key`
+	COALESCE(replaced_by, 0), generation, issued_at, rotated_at, not_before, expires_at, cap, revoked_at, revoked_reason,
+	preview, last_used_at, last_addr, use_count, addr, agent, answer_lost, retry_key`
 
 // row is a grant with what only the store looks at.
 type row struct {
@@ -95,9 +95,9 @@ func scanRow(s scanner) (row, error) {
 	var r row
 	g := &r.Grant
 	err := s.Scan(&g.ID, &g.Nonce, &g.Account, &g.Service, &g.Kind, &g.Label, &g.Scope, &g.Subject, &g.Parent, &g.Group,
-		&g.Generation, instant(&g.IssuedAt), instant(&g.RotatedAt), instant(&g.NotBefore), instant(&g.ExpiresAt), instant(&g.Cap),
+		&g.ReplacedBy, &g.Generation, instant(&g.IssuedAt), instant(&g.RotatedAt), instant(&g.NotBefore), instant(&g.ExpiresAt), instant(&g.Cap),
 		instant(&g.RevokedAt), &g.RevokedReason,
-		&g.Preview, instant(&g.LastUsedAt), &g.UseCount, &g.Addr, &g.Agent, &r.lost, &r.retry)
+		&g.Preview, instant(&g.LastUsedAt), &g.LastAddr, &g.UseCount, &g.Addr, &g.Agent, &r.lost, &r.retry)
 	return r, err
 }
 

@@ -21,7 +21,9 @@ const (
 	crashSlack   = time.Minute // a run crashes at most this long after its last sign of life
 )
 
+// Where an older use is noted late, or nothing is known of where it came from, the address stays.
 const touchGrant = `UPDATE grants SET use_count = use_count + $3,
+	last_addr = CASE WHEN $4 = '' OR last_used_at > $2 THEN last_addr ELSE $4 END,
 	last_used_at = CASE WHEN last_used_at > $2 THEN last_used_at ELSE $2 END WHERE id = $1`
 
 // Touch adds uses to grants; those that are gone are passed over.
@@ -31,7 +33,7 @@ func (s *Store) Touch(ctx context.Context, uses []token.Use) error {
 	}
 	return s.write(ctx, "noting uses", token.Caller{}, s.now(), func(v *verb) error {
 		for _, u := range uses {
-			if _, err := v.Exec(touchGrant, u.Grant, millis(u.At), u.Count); err != nil {
+			if _, err := v.Exec(touchGrant, u.Grant, millis(u.At), u.Count, u.Addr); err != nil {
 				return err
 			}
 		}
@@ -56,6 +58,9 @@ func (s *Store) Purge(ctx context.Context, pv token.PurgeVerb) (next int64, remo
 		if err := v.QueryRow(selectBatch, pv.Cursor, pv.Batch).Scan(&count, &next); err != nil {
 			return fmt.Errorf("reading next batch: %w", err)
 		}
+		if err := v.forgetAddresses(pv, next); err != nil {
+			return err
+		}
 		res, err := v.Exec(purgeGrants, pv.Cursor, next, millis(pv.Now.Add(-purgeMargin)))
 		if err != nil {
 			return fmt.Errorf("removing grants: %w", err)
@@ -71,6 +76,29 @@ func (s *Store) Purge(ctx context.Context, pv token.PurgeVerb) (next int64, remo
 		return 0, 0, err
 	}
 	return next, removed, nil
+}
+
+// The first is of a batch of lines, the others of the batch of grants that is purged.
+var forgetAddresses = []string{
+	`UPDATE audit SET addr = '', agent = '' WHERE id IN
+		(SELECT id FROM audit WHERE at < $1 AND (addr <> '' OR agent <> '') ORDER BY at LIMIT $2)`,
+	`UPDATE grants SET addr = '', agent = '' WHERE id > $2 AND id <= $3 AND issued_at < $1 AND (addr <> '' OR agent <> '')`,
+	`UPDATE grants SET last_addr = '' WHERE id > $2 AND id <= $3 AND last_addr <> ''
+		AND COALESCE(last_used_at, issued_at) < $1 AND COALESCE(rotated_at, issued_at) < $1`,
+}
+
+// forgetAddresses clears where people were, and with what, longer ago than that is kept; the rows stay.
+func (v *verb) forgetAddresses(pv token.PurgeVerb, next int64) error {
+	if pv.AddressKeep == 0 {
+		return nil
+	}
+	before := millis(pv.Now.Add(-pv.AddressKeep))
+	for i, args := range [][]any{{before, pv.Batch}, {before, pv.Cursor, next}, {before, pv.Cursor, next}} {
+		if _, err := v.Exec(forgetAddresses[i], args...); err != nil {
+			return fmt.Errorf("forgetting addresses: %w", err)
+		}
+	}
+	return nil
 }
 
 // trim removes a batch of old rows from each of the tables that grow with time.

@@ -2,9 +2,11 @@ package storetest
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,6 +25,8 @@ var faultTests = map[string]func(*kit){
 	"FaultReuse":       func(k *kit) { faults(k, prepareReuse) },
 	"FaultRaced":       func(k *kit) { faults(k, prepareRaced) },
 	"FaultRevoke":      func(k *kit) { faults(k, prepareRevoke) },
+	"FaultReplace":     func(k *kit) { faults(k, prepareReplace) },
+	"FaultEndReplaced": func(k *kit) { faults(k, prepareEndReplaced) },
 	"FaultDelete":      func(k *kit) { faults(k, prepareDelete) },
 	"FaultAddAccount":  func(k *kit) { faults(k, prepareAddAccount) },
 	"FaultSetAccount":  func(k *kit) { faults(k, prepareSetAccount) },
@@ -68,10 +72,13 @@ func (s state) renumbered() state {
 	s.Grants, s.Audit, s.Keys = slices.Clone(s.Grants), slices.Clone(s.Audit), slices.Clone(s.Keys)
 	for i := range s.Grants {
 		g := &s.Grants[i]
-		g.ID, g.Account, g.Parent = grants[g.ID], accounts[g.Account], grants[g.Parent]
+		g.ID, g.Account, g.Parent, g.ReplacedBy = grants[g.ID], accounts[g.Account], grants[g.Parent], grants[g.ReplacedBy]
+		g.RevokedReason = replacedBy.ReplaceAllString(g.RevokedReason, "replaced")
 	}
 	for i := range s.Audit {
-		s.Audit[i].Grant, s.Audit[i].Account = grants[s.Audit[i].Grant], accounts[s.Audit[i].Account]
+		e := &s.Audit[i]
+		e.ID, e.Grant, e.Account = int64(len(s.Audit)-i), grants[e.Grant], accounts[e.Account]
+		e.Detail = replacedBy.ReplaceAllString(e.Detail, "replaced")
 	}
 	for _, all := range []*[]account.Account{&s.Accounts, &s.Deleted} {
 		*all = slices.Clone(*all)
@@ -84,6 +91,8 @@ func (s state) renumbered() state {
 	}
 	return s
 }
+
+var replacedBy = regexp.MustCompile(`replaced by [0-9]+`)
 
 // places maps each number to its place among all.
 func places[T any](all []T, id func(T) int64) map[int64]int64 {
@@ -150,6 +159,30 @@ func (k *kit) failingAt(n int64, verb func() error) (op string, err error) {
 	k.failWith(nil)
 	op, _ = failed.Load().(string)
 	return op, err
+}
+
+func prepareReplace(k *kit) func() error {
+	v := k.replacing(k.issue(token.APIKey, "", k.person("ada")), 0)
+	return func() error {
+		out, err := k.Replace(ctx, v)
+		if err != nil && out.Grant.ID != 0 {
+			k.Errorf("an answer with an error: %+v", out)
+		}
+		return err
+	}
+}
+
+func prepareEndReplaced(k *kit) func() error {
+	old := k.issue(token.APIKey, "", k.person("ada"))
+	k.replace(old, time.Hour)
+	k.pass(time.Hour)
+	return func() error {
+		out, err := k.EndReplaced(ctx, server, k.now())
+		if err != nil && len(out.Grants) > 0 {
+			k.Errorf("an answer with an error: %+v", out)
+		}
+		return err
+	}
 }
 
 func prepareIssue(k *kit) func() error {
@@ -298,7 +331,7 @@ func preparePurge(k *kit) func() error {
 	now := k.now()
 	k.pass(-40 * day)
 	return func() error {
-		_, removed, err := k.Purge(ctx, token.PurgeVerb{Now: now, Batch: 100, AuditKeep: 10 * day})
+		_, removed, err := k.Purge(ctx, token.PurgeVerb{Now: now, Batch: 100, Retention: token.Retention{AuditKeep: 10 * day}})
 		if err != nil && removed != 0 {
 			k.Errorf("failed with %d removed", removed)
 		}

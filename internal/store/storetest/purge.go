@@ -14,6 +14,7 @@ var purgeTests = map[string]func(*kit){
 	"PurgeByBatch":           purgeByBatch,
 	"PurgeTrims":             purgeTrims,
 	"PurgeDeletedPerson":     purgeDeletedPerson,
+	"PurgeForgetsAddresses":  purgeForgetsAddresses,
 }
 
 // purgeAll purges from the first grant to the last.
@@ -21,7 +22,7 @@ func (k *kit) purgeAll() (removed int) {
 	k.Helper()
 	cursor := int64(0)
 	for {
-		next, n, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Cursor: cursor, Batch: 7, AuditKeep: 400 * day})
+		next, n, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Cursor: cursor, Batch: 7, Retention: token.Retention{AuditKeep: 400 * day}})
 		k.must(err)
 		removed += n
 		if next == 0 {
@@ -142,7 +143,7 @@ func purgeByBatch(k *kit) {
 	}
 	k.pass(31 * day)
 	kept := k.issue(token.Session, "samples", ada)
-	next, removed, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 5, AuditKeep: day})
+	next, removed, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 5, Retention: token.Retention{AuditKeep: day}})
 	k.must(err)
 	equal(k, "removed in one batch", removed, 5)
 	equal(k, "next cursor", next, 5)
@@ -152,7 +153,7 @@ func purgeByBatch(k *kit) {
 	if len(all) != 1 || all[0].ID != kept.ID {
 		k.Errorf("left %+v, want grant %d alone", all, kept.ID)
 	}
-	next, _, err = k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 5, AuditKeep: day})
+	next, _, err = k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 5, Retention: token.Retention{AuditKeep: day}})
 	k.must(err)
 	equal(k, "cursor after a batch that is not full", next, 0)
 	if g := k.issue(token.Session, "samples", ada); g.ID <= kept.ID {
@@ -168,7 +169,7 @@ func purgeTrims(k *kit) {
 	old := k.entries()
 	trim := func() {
 		k.Helper()
-		_, _, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 100, AuditKeep: 5 * day})
+		_, _, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 100, Retention: token.Retention{AuditKeep: 5 * day}})
 		k.must(err)
 	}
 	trim()
@@ -217,4 +218,63 @@ func purgeDeletedPerson(k *kit) {
 	events, err := k.Audit(ctx, audit.Filter{Account: ada, Limit: 1})
 	k.must(err)
 	equal(k, "last line about the account", events[0].Kind, audit.Revoked)
+}
+
+// Addresses and agents go after their time, the rest stays; what is used goes on being known.
+func purgeForgetsAddresses(k *kit) {
+	ada := k.person("ada")
+	used, idle := k.issue(token.APIKey, "", ada), k.issue(token.Session, "ecology", ada)
+	rotated := k.issue(token.Session, "samples", ada)
+	touch := func(g token.Grant, addr string) {
+		k.Helper()
+		k.must(k.Touch(ctx, []token.Use{{Grant: g.ID, At: k.now(), Count: 1, Addr: addr}}))
+	}
+	touch(used, "192.0.2.9")
+	touch(idle, "192.0.2.9")
+	touch(idle, "") // nobody knows from where
+	equal(k, "address after a use without one", k.grant(idle.ID).LastAddr, "192.0.2.9")
+	purge := func() {
+		k.Helper()
+		for cursor := int64(0); ; {
+			next, _, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Cursor: cursor, Batch: 2,
+				Retention: token.Retention{AuditKeep: 400 * day, AddressKeep: 10 * day}})
+			k.must(err)
+			if cursor = next; next == 0 {
+				return
+			}
+		}
+	}
+	known := func() (n int) {
+		for _, e := range k.events(0) {
+			if e.Addr != "" || e.Agent != "" {
+				n++
+			}
+		}
+		return n
+	}
+	lines := len(k.events(0))
+	k.pass(10 * day)
+	purge()
+	equal(k, "lines with an address when the time is not over", known(), lines)
+	equal(k, "address where it was made", k.grant(idle.ID).Addr, "192.0.2.7")
+	k.pass(time.Millisecond)
+	touch(used, "2001:db8::1")
+	v := k.present(rotated, 0)
+	v.By.Addr = "192.0.2.77"
+	k.rotateVerb(v)
+	for range lines { // a batch of lines each time
+		purge()
+	}
+	equal(k, "lines with an address", known(), 0)
+	equal(k, "lines", len(k.events(0)), lines)
+	for _, c := range []struct {
+		grant token.Grant
+		last  string
+	}{{used, "2001:db8::1"}, {idle, ""}, {rotated, "192.0.2.77"}} {
+		g := k.grant(c.grant.ID)
+		equal(k, "address and agent where it was made", g.Addr+g.Agent, "")
+		equal(k, "address of the last use", g.LastAddr, c.last)
+	}
+	k.purgeAll() // keeps addresses for ever
+	equal(k, "address", k.grant(used.ID).LastAddr, "2001:db8::1")
 }

@@ -47,7 +47,7 @@ type Engine struct {
 func Run(t *testing.T, engine Engine) {
 	for _, group := range []map[string]func(*kit){issueTests, rotateTests, lostTests, revokeTests, clockTests,
 		purgeTests, feedTests, faultTests, crashTests, accountTests, browserTests, auditTests,
-		identityTests, joinTests, passwordTests,
+		identityTests, joinTests, passwordTests, replaceTests,
 		keyTests, modelTests, historyTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
