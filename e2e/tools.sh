@@ -3,7 +3,7 @@
 set -eu
 
 PATH="$PATH:/usr/sbin" # where slapd is
-need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd"
+need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd node=nodejs npm=npm"
 
 missing=""
 for pair in $need; do
@@ -13,13 +13,29 @@ done
 /usr/bin/python3 -c 'import jwt' >/dev/null 2>&1 || missing="$missing python3-jwt"
 # PostgreSQL's programs lie beside the path, a folder for each release.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
-[ -z "$missing" ] && exit 0
+# The OpenID provider that the tests sign in at, of the versions in its lock file, kept
+# where os.UserCacheDir of the tests looks.
+install_upstream() {
+	here="$(dirname "$0")/upstream"
+	there="${XDG_CACHE_HOME:-$HOME/.cache}/symbolon-e2e/upstream"
+	cmp -s "$here/package-lock.json" "$there/installed" && return
+	mkdir -p "$there"
+	cp "$here/package.json" "$here/package-lock.json" "$there/"
+	(cd "$there" && npm ci --ignore-scripts --no-audit --no-fund)
+	cp "$here/package-lock.json" "$there/installed"
+}
+
+if [ -z "$missing" ]; then
+	install_upstream
+	exit 0
+fi
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	echo "installing$missing"
 	apt-get update -qq
 	# shellcheck disable=SC2086
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+	install_upstream
 	exit 0
 fi
 echo "The tests need programs that are missing, from these Debian packages:$missing" >&2
