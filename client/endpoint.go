@@ -224,7 +224,7 @@ func (e Endpoint) call(ctx context.Context, client *http.Client, p pair, now fun
 	if err != nil {
 		return pair{}, &failure{err: fmt.Errorf("reading the answer of %s: it is not what this call answers", e.url)}
 	}
-	return got.timed(now(), clockError(resp.Header, now())), nil
+	return got.received(now(), clockError(resp.Header, now())), nil
 }
 
 // retryAfter reads both forms of RFC 9110 §10.2.3.

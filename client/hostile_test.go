@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -342,9 +343,9 @@ func TestVerifierUnderChange(t *testing.T) {
 		}
 		for i := 0; time.Now().Before(end); i++ {
 			next := newSigner(t, fmt.Sprint("k", i))
-			f.do(func() { f.keys = append([]signer{next}, f.keys[:min(len(f.keys), 3)]...) })
+			f.do(func() { f.keys = append(slices.Clone(f.keys[:min(len(f.keys), 3)]), next) }) // published before it signs
 			time.Sleep(20 * time.Second)
-			f.do(func() { f.lister = f.keys[0] })
+			f.do(func() { f.keys = append([]signer{next}, f.keys[:len(f.keys)-1]...); f.lister = next })
 			f.sendEnded(int64(i) + 1)
 			time.Sleep(20 * time.Second)
 		}

@@ -25,7 +25,7 @@ const (
 	// keyBound is how long keys are believed after the last fetch. Within it a server that is down stops nothing.
 	keyBound = time.Hour
 	// keyGap is the least time between a fetch of the keys and one made because a token names an unknown key.
-	keyGap = 10 * time.Second
+	keyGap = 2 * time.Second
 )
 
 // publicKey is one ES256 key that the server publishes.

@@ -57,7 +57,7 @@ func readPair(file string) (pair, error) {
 		p.Access = p.EDI
 	}
 	if p.Expires.IsZero() {
-		p.pair = p.timed(time.Time{}, 0)
+		p.pair = p.found()
 	}
 	return p.pair, nil
 }
@@ -115,17 +115,33 @@ func realPath(file string) (string, error) {
 	return real, err
 }
 
-// timed says when the access token ends and when renewing it begins: in the last fifth of its life, and at most five
-// minutes ahead. What the answer said of its life counts, or else the token's own exp and iat less the error of our
-// clock. The token is not checked: it is ours, and its server will. Of a token that says nothing both are zero.
-func (p pair) timed(now time.Time, clockError time.Duration) pair {
-	if p.lifetime > 0 {
+// unknownLife is taken for the life of a token that says nothing of its end, of an answer that says nothing either.
+const unknownLife = 5 * time.Minute
+
+// received says when the access token of an answer ends and when renewing it begins: in the last fifth of what is left,
+// and at most five minutes ahead. What the answer said counts, or else the token's own exp less the error of our clock.
+// The token is not checked: it is ours, and its server will.
+func (p pair) received(now time.Time, clockError time.Duration) pair {
+	exp := p.claims().Exp
+	switch {
+	case p.lifetime > 0:
 		p.Expires = now.Add(p.lifetime)
-	} else if c := p.claims(); c.Exp > 0 {
-		p.Expires = time.Unix(c.Exp, 0).Add(-clockError)
-		p.lifetime = time.Duration(max(0, min(c.Exp-c.IAT, 1<<32))) * time.Second
+	case exp > 0:
+		p.Expires = time.Unix(exp, 0).Add(-clockError)
+	default:
+		p.Expires = now.Add(unknownLife)
 	}
-	p.Renew = p.Expires.Add(-min(p.lifetime/5, maxEarly))
+	p.Renew = p.Expires.Add(-min(max(0, p.Expires.Sub(now))/5, maxEarly))
+	return p
+}
+
+// found is received for a pair that somebody else wrote to the file: when that was is not known. A token that says
+// nothing is due at once.
+func (p pair) found() pair {
+	c := p.claims()
+	life := time.Duration(max(0, min(c.Exp-c.IAT, 1<<32))) * time.Second
+	p.Expires = time.Unix(c.Exp, 0)
+	p.Renew = p.Expires.Add(-min(life/5, maxEarly))
 	return p
 }
 

@@ -288,6 +288,10 @@ func (s *Source) settle(p, got pair, err error) (pair, time.Duration, error) {
 	if err := writePair(s.file, got); err != nil {
 		return pair{}, 0, fmt.Errorf("writing the new pair: %w", err) // asked for again, it comes again
 	}
+	if !got.good(s.now()) { // of so short a life that it ended on the way
+		got.Failures = p.Failures
+		return s.failed(got, &failure{err: fmt.Errorf("%s gave a token that has ended already: compare the clocks", s.endpoint.url)})
+	}
 	return s.hold(got), 0, nil
 }
 

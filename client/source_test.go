@@ -618,3 +618,38 @@ func TestSourceErrorsHoldNoSecret(t *testing.T) {
 		}
 	})
 }
+
+// Tokens of a second, whose times are whole seconds, live for anything between nothing and a second: whoever asks gets
+// one that is good, and the server is not asked for each.
+func TestSourceBriefTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file, server := firstPair(t), &rotator{life: time.Second}
+		server.answer = func(_ *http.Request, good string) (*http.Response, error) {
+			time.Sleep(3 * time.Millisecond)
+			return reply(200, good), nil
+		}
+		s := newSource(t, SESARRefresh(sesarURL), file, server)
+		for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(7 * time.Millisecond) {
+			tok, err := s.Token()
+			if err != nil || !time.Now().Before(tok.Expiry) {
+				t.Errorf("%v, %v", tok, err)
+			}
+		}
+		if n := server.count(); n < 55 || n > 240 {
+			t.Errorf("%d refreshes in a minute", n)
+		}
+	})
+}
+
+// A server whose tokens are dead when they come is not asked without end.
+func TestSourceDeadTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file, server := firstPair(t), &rotator{life: -time.Hour}
+		if _, err := newSource(t, SESARRefresh(sesarURL), file, server).Token(); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "compare the clocks") {
+			t.Error(err)
+		}
+		if n := server.count(); n > 10 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
