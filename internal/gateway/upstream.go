@@ -201,6 +201,8 @@ func newStream(w http.ResponseWriter, r *http.Request, timeout time.Duration) *s
 		s.reading(time.Time{})
 		return s
 	}
+	// Else net/http would throw away what is left of the body when the answer begins.
+	_ = s.controller.EnableFullDuplex()
 	s.request = r.Clone(r.Context())
 	s.request.Body = &upload{r.Body, s}
 	return s
