@@ -58,7 +58,8 @@ type commands struct {
 	Group      groupCommands   `cmd:"" help:"Add, list and change groups."`
 	Token      tokenCommands   `cmd:"" help:"Issue, list and revoke tokens."`
 	Apikey     apikeyCommands  `cmd:"" help:"Create, list and revoke API keys."`
-	SigningKey signingCommands `cmd:"" help:"List signing keys."`
+	SigningKey signingCommands `cmd:"" help:"List, rotate and retire signing keys."`
+	MasterKey  masterCommands  `cmd:"" help:"Change the master key."`
 	Conf       configCommands  `cmd:"" name:"config" help:"Check a configuration, or print an example."`
 	Restored   restoredCommand `cmd:"" help:"After restoring a backup: begin a new epoch, so that nothing revoked comes back."`
 	Ver        versionCommand  `cmd:"" name:"version" help:"Print the version."`
@@ -71,7 +72,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 nothing found. Data goes to standar
 
 A flag beats a variable, a variable beats the configuration file. The file is the one named by --config, else symbolon.yaml ` +
 	`in the folder named by --data, else $SYMBOLON_CONFIG, ./symbolon.yaml, /etc/symbolon/symbolon.yaml. ` +
-	`SYMBOLON_MASTER_KEY holds the base64 of the 32 bytes that seal the signing keys, for who keeps them in no file. Other variables: `
+	`SYMBOLON_MASTER_KEY holds the base64 of the 32 bytes that seal the signing keys, for who keeps them in no file; SYMBOLON_MASTER_KEY_NEXT the next one while it is changed. Other variables: `
 
 func helpText() string {
 	var names []string

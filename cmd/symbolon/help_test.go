@@ -24,7 +24,7 @@ func TestHelpNamesTheVariables(t *testing.T) {
 	if code := run(t.Context(), terminal{out: &out, err: t.Output()}, []string{"--help"}); code != exitDone {
 		t.Fatalf("exit code %d", code)
 	}
-	want := []string{"SYMBOLON_CONFIG", "SYMBOLON_MASTER_KEY"}
+	want := []string{"SYMBOLON_CONFIG", "SYMBOLON_MASTER_KEY", "SYMBOLON_MASTER_KEY_NEXT"}
 	for _, v := range config.Variables() {
 		want = append(want, v.Name)
 	}

@@ -11,40 +11,6 @@ import (
 	"symbolon/internal/token"
 )
 
-type signingCommands struct {
-	List signingList `cmd:"" help:"List signing keys, without their secrets."`
-}
-
-type signingList struct{}
-
-// keyRow is a signing key as commands print it.
-type keyRow struct {
-	Service  string `json:"service"`
-	Purpose  string `json:"purpose"`
-	Alg      string `json:"alg"`
-	KID      string `json:"kid"`
-	State    string `json:"state"`
-	Pinned   bool   `json:"pinned"`
-	Created  string `json:"created"`
-	Verifies string `json:"verifies_until,omitempty"`
-}
-
-func (signingList) Run(ctx context.Context, t *terminal, all *commands) error {
-	return all.withApp(ctx, t, false, func(a *app.App) error {
-		keys, err := a.Store.Keys(ctx)
-		if err != nil {
-			return err
-		}
-		var rows []keyRow
-		for _, k := range keys {
-			rows = append(rows, keyRow{k.Service, string(k.Purpose), k.Alg, k.KID, k.State, k.Pinned, stamp(k.CreatedAt), stamp(k.VerifyUntil)})
-		}
-		return printList(t, all.JSON, "signing keys", "SERVICE PURPOSE ALG KID STATE PINNED CREATED", rows, func(r keyRow) []string {
-			return []string{dash(r.Service), r.Purpose, r.Alg, r.KID, r.State, yes(r.Pinned), r.Created}
-		})
-	})
-}
-
 type configCommands struct {
 	Check   configCheck   `cmd:"" help:"Say everything that is wrong with the configuration."`
 	Example configExample `cmd:"" help:"Print a commented example of every setting."`

@@ -57,6 +57,8 @@ func TestScripts(t *testing.T) {
 			"quit":   quit, // stop is testscript's own: it ends the script
 			"secret": secretFrom,
 			"absent": absent,
+
+			"variable": variable,
 		},
 	})
 }
@@ -150,6 +152,11 @@ func secretFrom(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no secret between %q and %q", args[1], args[2])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// variable NAME FILE sets a variable to what stands in a file.
+func variable(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], ts.ReadFile(args[1]))
 }
 
 // absent SECRETFILE FILE... fails if the secret occurs in any of the files;

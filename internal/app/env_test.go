@@ -256,7 +256,7 @@ func wantCode(t *testing.T, w *httptest.ResponseRecorder, code int) {
 // sign makes a token of any header and payload with a service's own key.
 func (e *env) sign(service string, purpose keyring.Purpose, header, payload string) string {
 	e.t.Helper()
-	signer, _, err := e.app.Keys.Signer(service, purpose)
+	signer, _, err := e.app.Keys.Signer(service, purpose, e.now())
 	if err != nil {
 		e.t.Fatal(err)
 	}

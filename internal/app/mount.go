@@ -123,6 +123,7 @@ func (m mount) wants() ([]keyring.Want, error) {
 		access.WeakKey = m.config.CollectiveAccess.LegacyWeakKey
 		return m.passwordWants(access, m.config.CollectiveAccess.KeyFile)
 	case m.config.ItemPath != nil:
+		access.Endless = true
 		return m.passwordWants(access, m.config.ItemPath.KeyFile)
 	}
 	return nil, nil
@@ -133,7 +134,7 @@ func (m mount) wants() ([]keyring.Want, error) {
 func (m mount) passwordWants(access keyring.Want, file string) ([]keyring.Want, error) {
 	access.Alg = keyring.HS256
 	refresh := access
-	refresh.Purpose, refresh.Lifetime = keyring.Refresh, time.Duration(m.config.RefreshLifetime)
+	refresh.Purpose, refresh.Endless, refresh.Lifetime = keyring.Refresh, false, time.Duration(m.config.RefreshLifetime)
 	return pinned([]keyring.Want{access, refresh}, file)
 }
 

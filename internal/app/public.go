@@ -48,13 +48,10 @@ func hasTag(lines []string, tag string) bool {
 	return false
 }
 
-// keysKept is how long others may keep our public keys.
-const keysKept = 5 * time.Minute
-
 const jwksType = "application/jwk-set+json"
 
 func (a *App) jwks(_ context.Context, r *httpio.Request) httpio.Response {
-	return publicly(r, jwksType, a.Keys.JWKS(), keysKept)
+	return publicly(r, jwksType, a.Keys.JWKS(), keysKept(a.Config))
 }
 
 // serviceJWKS is what a verifier of one service needs: its keys and the one of the status lists.
@@ -63,7 +60,7 @@ func (a *App) serviceJWKS(_ context.Context, r *httpio.Request) httpio.Response 
 	if a.mount(service) == nil {
 		return ownFailure(http.StatusNotFound)
 	}
-	return publicly(r, jwksType, a.Keys.JWKS(service, ""), keysKept)
+	return publicly(r, jwksType, a.Keys.JWKS(service, ""), keysKept(a.Config))
 }
 
 const statusPath = "/symbolon/status/"
@@ -76,7 +73,9 @@ func statusBase(c *config.Config) string {
 	return c.BaseURL + statusPath
 }
 
-func (a *App) statusSigner() (jws.Signer, string, error) { return a.Keys.Signer("", keyring.Status) }
+func (a *App) statusSigner() (jws.Signer, string, error) {
+	return a.Keys.Signer("", keyring.Status, a.now())
+}
 
 // listNumber is how a list's number is written, in one way only.
 var listNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,13})$`)
@@ -129,7 +128,7 @@ func (a *App) keyFile(ctx context.Context, r *httpio.Request) httpio.Response {
 	if out == nil {
 		return ownFailure(http.StatusNotFound)
 	}
-	return publicly(r, "application/x-pem-file", out, keysKept)
+	return publicly(r, "application/x-pem-file", out, keysKept(a.Config))
 }
 
 func (a *App) legacyCertificate(ctx context.Context, r *httpio.Request, service string) httpio.Response {
@@ -142,7 +141,7 @@ func (a *App) legacyCertificate(ctx context.Context, r *httpio.Request, service 
 		a.log.ErrorContext(ctx, "publishing the legacy certificate failed", "service", service, "err", err)
 		return later()
 	}
-	return publicly(r, "application/x-x509-ca-cert", body, keysKept)
+	return publicly(r, "application/x-x509-ca-cert", body, keysKept(a.Config))
 }
 
 func (a *App) certificate(ctx context.Context, m *mount) ([]byte, error) {

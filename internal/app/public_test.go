@@ -148,7 +148,7 @@ func TestServiceJWKS(t *testing.T) {
 // kid is the key that signs a service's access tokens.
 func (e *env) kid(service string) string {
 	e.t.Helper()
-	_, kid, err := e.app.Keys.Signer(service, "access")
+	_, kid, err := e.app.Keys.Signer(service, "access", e.now())
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"symbolon/internal/config"
 	"symbolon/internal/httpio"
 	"symbolon/internal/token"
 )
@@ -30,6 +31,7 @@ func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Con
 	if err != nil {
 		return err
 	}
+	keeper.Tend(tendEvery(a.Config), a.tendKeys)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { a.Engine.Follow(background) })
@@ -39,6 +41,11 @@ func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Con
 	server := httpio.Server(ln.Addr().String(), handler)
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	return a.answer(ctx, ln, server, ready)
+}
+
+// tendEvery is how often the keys are looked after: a small part of the time in which anything is due.
+func tendEvery(c *config.Config) time.Duration {
+	return max(50*time.Millisecond, min(5*time.Second, keyLead(c)/10))
 }
 
 // answer runs the HTTP server until ctx ends or it fails.

@@ -40,6 +40,9 @@ const (
 	ServiceKeyUsed    Kind = "service_key_used"
 	ServiceKeyRefused Kind = "service_key_refused"
 	KeyAdded          Kind = "signing_key_added"
+	KeySigns          Kind = "signing_key_signs" // a published one, in place of another
+	KeyRemoved        Kind = "signing_key_removed"
+	KeysResealed      Kind = "signing_keys_resealed" // under another master key
 	EpochBegun        Kind = "epoch_begun"
 )
 

@@ -21,6 +21,8 @@ const (
 	maxCount     = 100_000
 	minBound     = Duration(2 * time.Second)
 	minStatusTTL = Duration(10 * time.Second)
+	minRotation  = Duration(time.Hour)
+	devRotation  = Duration(2 * time.Second)
 )
 
 // Check returns an InvalidError with everything that is wrong with a resolved
@@ -95,6 +97,7 @@ func (c *Config) check(r *report) {
 	c.checkListen(r)
 	c.checkStore(r)
 	c.checkBaseURL(r)
+	c.checkRotation(r)
 	if c.RevocationBound < minBound || c.RevocationBound > Day {
 		r.add("revocation_bound", "revocation_bound %v is out of range; set 2s to 1d, such as 30s", c.RevocationBound)
 	}
@@ -117,6 +120,16 @@ func (c *Config) check(r *report) {
 	c.checkLDAP(r)
 	c.checkSignIn(r)
 	c.checkServices(r)
+}
+
+func (c *Config) checkRotation(r *report) {
+	least := minRotation
+	if c.Dev {
+		least = devRotation
+	}
+	if c.KeyRotation != 0 && c.KeyRotation < least || c.KeyRotation > maxLifetime {
+		r.add("key_rotation", "key_rotation %v is out of range; set %v to 3650d, such as 90d, or 0s for never", c.KeyRotation, least)
+	}
 }
 
 func (r *report) oneOf(path, got string, allowed ...string) {

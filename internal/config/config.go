@@ -23,6 +23,10 @@ type Config struct {
 	// File with the base64 of the 32 bytes that seal the signing keys. Empty means
 	// the variable SYMBOLON_MASTER_KEY, or else master.key in the data folder.
 	MasterKeyFile string `yaml:"master_key_file"`
+	// How long a signing key made here signs before the next one does. That one is
+	// published half as long before, a day at most, and the old one goes on verifying
+	// until its last token has ended. 0s: on command only.
+	KeyRotation Duration `yaml:"key_rotation"`
 	// Longest time until a revocation is known everywhere. A server that cannot
 	// confirm its view of the database within it refuses tokens. At least 2s.
 	RevocationBound Duration `yaml:"revocation_bound"`
@@ -55,6 +59,8 @@ type Config struct {
 	File string `yaml:"-"`
 	// MasterKey is the variable SYMBOLON_MASTER_KEY as it stands, not decoded.
 	MasterKey secret.Text `yaml:"-"`
+	// NextMasterKey is the variable SYMBOLON_MASTER_KEY_NEXT in the same way.
+	NextMasterKey secret.Text `yaml:"-"`
 
 	places map[string]place // :: key path → where its value was given
 }

@@ -15,6 +15,7 @@ func newConfig() *Config {
 	return &Config{
 		Listen:          defaultListen,
 		Data:            "./data",
+		KeyRotation:     90 * Day,
 		RevocationBound: Duration(30 * time.Second),
 		StatusTTL:       Duration(time.Minute),
 		LogFormat:       "text",

@@ -23,6 +23,7 @@ const (
 	varPrefix = "SYMBOLON_"
 	varConfig = varPrefix + "CONFIG"
 	varMaster = varPrefix + "MASTER_KEY"
+	varNext   = varPrefix + "MASTER_KEY_NEXT"
 )
 
 // Sources is where a configuration comes from. The zero value looks in the working
@@ -63,7 +64,8 @@ type Variable struct {
 }
 
 // Variables returns the variables that Load reads for top-level texts and durations,
-// in the order of the file. SYMBOLON_CONFIG and SYMBOLON_MASTER_KEY come beside them.
+// in the order of the file. SYMBOLON_CONFIG, SYMBOLON_MASTER_KEY and SYMBOLON_MASTER_KEY_NEXT
+// come beside them.
 func Variables() []Variable {
 	var all []Variable
 	t := reflect.TypeFor[Config]()
@@ -204,7 +206,7 @@ func (d *decoder) overrule(c *Config, src Sources, env map[string]string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		switch key := keys[name]; {
-		case name == varConfig || name == varMaster || env[name] == "":
+		case name == varConfig || name == varMaster || name == varNext || env[name] == "":
 		case key == "":
 			d.addAt(name, 0, name, "no such variable; %s", instead(name, keys))
 		default:
@@ -217,7 +219,7 @@ func (d *decoder) overrule(c *Config, src Sources, env map[string]string) {
 	if src.DataDir != "" {
 		d.set(c, "--data", "data", src.DataDir)
 	}
-	c.MasterKey = secret.New(env[varMaster])
+	c.MasterKey, c.NextMasterKey = secret.New(env[varMaster]), secret.New(env[varNext])
 	c.anchor(src.Dir)
 }
 

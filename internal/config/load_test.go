@@ -48,7 +48,7 @@ func TestLoadGivesDefaults(t *testing.T) {
 	}
 	want := &Config{
 		Listen: "127.0.0.1:8080", Data: dir + "/data", Store: "sqlite:" + dir + "/data/symbolon.db",
-		BaseURL: "http://127.0.0.1:8080", RevocationBound: Duration(30 * time.Second), StatusTTL: Duration(time.Minute),
+		BaseURL: "http://127.0.0.1:8080", KeyRotation: 90 * Day, RevocationBound: Duration(30 * time.Second), StatusTTL: Duration(time.Minute),
 		LogFormat: "text", LogLevel: "info", AuditKeep: 400 * Day, AddressKeep: 90 * Day,
 		LDAP:   LDAP{Timeout: Duration(5 * time.Second), Filter: "(&(objectClass=person)(uid=NAME))", Groups: LDAPGroups{Attribute: "memberOf"}},
 		SignIn: SignIn{Password: true, Idle: Duration(12 * time.Hour), Absolute: 7 * Day},
@@ -134,7 +134,7 @@ func TestFlagBeatsVariableBeatsFile(t *testing.T) {
 func TestEachVariableSetsItsKey(t *testing.T) {
 	values := map[string]string{
 		"listen": "127.0.0.1:7", "data": "/d", "store": "sqlite:/s.db", "base_url": "https://b.example", "master_key_file": "/m",
-		"revocation_bound": "5s", "status_ttl": "1m30s", "log_format": "json", "log_level": "debug", "audit_keep": "90d",
+		"revocation_bound": "5s", "key_rotation": "30d", "status_ttl": "1m30s", "log_format": "json", "log_level": "debug", "audit_keep": "90d",
 		"address_keep": "60d",
 	}
 	dir := folder(t, "c.yaml", minimal)

@@ -4,10 +4,12 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -127,10 +129,83 @@ func syncFolder(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
+// Name tells master keys apart and nothing else about them.
+func (m Master) Name() string {
+	mac := hmac.New(sha256.New, m.key())
+	mac.Write([]byte("symbolon master key name v1"))
+	return hex.EncodeToString(mac.Sum(nil)[:6])
+}
+
+// Masters returns the master keys that are there now: one, or while they change the old one and the new one.
+type Masters func() ([]Master, error)
+
+// readMasters takes in the master keys that are there now.
+func (k *Keys) readMasters() error {
+	masters, err := k.masters()
+	if err != nil {
+		return err
+	}
+	var all []sealer
+	for _, m := range masters {
+		s, err := newSealer(m, k.installation)
+		if err != nil {
+			return err
+		}
+		all = append(all, s)
+	}
+	if all == nil {
+		return ErrNoMaster
+	}
+	k.sealers.Store(&all)
+	return nil
+}
+
+// unseal tries the master keys that were there, then those that are there now.
+func (k *Keys) unseal(key *Key) ([]byte, error) {
+	if plain, err := openAny(*k.sealers.Load(), key); err == nil {
+		return plain, nil
+	}
+	if err := k.readMasters(); err != nil {
+		return nil, err
+	}
+	return openAny(*k.sealers.Load(), key)
+}
+
+func openAny(sealers []sealer, key *Key) ([]byte, error) {
+	for _, s := range sealers {
+		if plain, err := s.open(key); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, ErrUnopenable
+}
+
+// sealer is the one that the stored keys are under, the first where there are none.
+func (k *Keys) sealer() (sealer, error) {
+	under := ""
+	for _, key := range k.set.Load().keys {
+		if key.State != StateGone && key.Master != "" {
+			under = key.Master
+		}
+	}
+	for range 2 {
+		for _, s := range *k.sealers.Load() {
+			if under == "" || s.master == under {
+				return s, nil
+			}
+		}
+		if err := k.readMasters(); err != nil {
+			return sealer{}, err
+		}
+	}
+	return sealer{}, fmt.Errorf("the keys are sealed under another master key (%s): %w", under, ErrNoMaster)
+}
+
 // sealer seals keys of one installation: AES-256-GCM under HKDF-SHA-256 of the master key, random nonce in front.
 type sealer struct {
 	aead         cipher.AEAD
 	installation string
+	master       string // its name
 }
 
 func newSealer(m Master, installation string) (sealer, error) {
@@ -149,7 +224,7 @@ func newSealer(m Master, installation string) (sealer, error) {
 	if err != nil {
 		return sealer{}, fmt.Errorf("preparing the sealing cipher: %w", err)
 	}
-	return sealer{aead: aead, installation: installation}, nil
+	return sealer{aead: aead, installation: installation, master: m.Name()}, nil
 }
 
 // place binds a sealed key to where it stands, so that nobody who writes the database can move it elsewhere.

@@ -113,7 +113,7 @@ func TestSealIsBoundToItsPlace(t *testing.T) {
 		change func(*Key)
 	}{
 		{"master", otherMaster, func(*Key) {}},
-		{"installation", sealer{s.aead, "j"}, func(*Key) {}},
+		{"installation", sealer{aead: s.aead, installation: "j"}, func(*Key) {}},
 		{"service", s, func(k *Key) { k.Service = "ecology" }},
 		{"kid", s, func(k *Key) { k.KID = "l" }},
 		{"purpose", s, func(k *Key) { k.Purpose = Refresh }},

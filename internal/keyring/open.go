@@ -15,10 +15,13 @@ import (
 // Keys are the opened keys of an installation. All methods are safe for concurrent use and, but for Reload and
 // Legacy, answer from memory.
 type Keys struct {
-	store  Store
-	sealer sealer
-	now    func() time.Time
-	set    atomic.Pointer[set]
+	store        Store
+	masters      Masters
+	installation string // the installation's name, to which seals are bound
+	now          func() time.Time
+	set          atomic.Pointer[set]
+	sealers      atomic.Pointer[[]sealer]
+	wants        map[place]Want // not changed after Open
 
 	loading sync.Mutex // held while a new set is made
 
@@ -54,7 +57,7 @@ type entry struct {
 // Open loads all keys, makes or takes in the ones that are wanted and missing, and the installation's MAC key. A
 // stored key that cannot be opened, a bad pinned key and one key in two services are errors. A pinned key that
 // differs from the stored one replaces it, and so does another algorithm.
-func Open(ctx context.Context, store Store, master Master, wants []Want, now func() time.Time) (*Keys, error) {
+func Open(ctx context.Context, store Store, masters Masters, wants []Want, now func() time.Time) (*Keys, error) {
 	if err := CheckPinned(wants); err != nil {
 		return nil, err
 	}
@@ -62,13 +65,14 @@ func Open(ctx context.Context, store Store, master Master, wants []Want, now fun
 	if err != nil {
 		return nil, fmt.Errorf("reading the installation's name: %w", err)
 	}
-	sealer, err := newSealer(master, installation)
-	if err != nil {
-		return nil, err
-	}
-	k := &Keys{store: store, sealer: sealer, now: now, jobs: map[string]*job{}, legacy: map[string]Want{}, weak: weakPlaces(wants), free: map[string]bool{}}
+	k := &Keys{store: store, masters: masters, installation: installation, now: now, jobs: map[string]*job{}, legacy: map[string]Want{},
+		weak: weakPlaces(wants), free: map[string]bool{}, wants: map[place]Want{}}
 	for _, w := range wants {
 		k.free[w.Service] = k.free[w.Service] || w.FreeKID
+		k.wants[place{w.Service, w.Purpose}] = w
+	}
+	if err := k.readMasters(); err != nil {
+		return nil, err
 	}
 	k.set.Store(&set{})
 	if err := k.Reload(ctx); err != nil {
@@ -161,14 +165,15 @@ func (k *Keys) Reload(ctx context.Context) error {
 	return nil
 }
 
-// open reuses what the old set has opened already: reading RSA keys is slow.
+// open reuses what the old set has opened already: reading RSA keys is slow, and a seal may have been changed to one
+// under a master key that this process is not given before its next start.
 func (k *Keys) open(old *set, key *Key) (*material, error) {
 	for _, e := range old.rings[key.Service] {
-		if e.ID == key.ID && e.Purpose == key.Purpose && e.KID == key.KID && bytes.Equal(e.Sealed, key.Sealed) {
+		if e.ID == key.ID && e.Purpose == key.Purpose && e.KID == key.KID && bytes.Equal(e.Public, key.Public) {
 			return e.material, nil
 		}
 	}
-	plain, err := k.sealer.open(key)
+	plain, err := k.unseal(key)
 	if err != nil {
 		return nil, fmt.Errorf("%w; give the master key that the data was made with, or restore the database that belongs to this one", err)
 	}
@@ -236,29 +241,58 @@ func (w *Want) isMetBy(have *entry) (bool, error) {
 // put stores the wanted key in place of have, which may be nil. A pinned key signs from the beginning of time, since
 // whoever else holds it may have signed with it before we came.
 func (k *Keys) put(ctx context.Context, w Want, have *entry) error {
-	m, err := w.material()
+	key, err := k.make(w, StateSigning, k.now())
 	if err != nil {
 		return err
 	}
-	now := k.now()
-	key := Key{
-		Service: w.Service, Purpose: w.Purpose, Alg: w.Alg, KID: m.kid(), State: StateSigning,
-		Pinned: w.Pinned != nil, CreatedAt: now, Public: m.der,
-	}
-	if !key.Pinned {
-		key.SignFrom = now
-	}
-	key.Sealed = k.sealer.seal(&key, m.plain)
 	if have == nil {
 		_, err = k.store.AddKey(ctx, key)
 		return err
 	}
-	var until time.Time
-	if w.Lifetime > 0 {
-		until = now.Add(w.Lifetime)
-	}
-	_, err = k.store.ReplaceKey(ctx, have.ID, until, key)
+	_, err = k.store.ReplaceKey(ctx, have.ID, w.until(key.CreatedAt), key)
 	return err
+}
+
+// make makes a key as the store keeps it, sealed as the others are.
+func (k *Keys) make(w Want, state string, now time.Time) (Key, error) {
+	m, kid, err := w.named()
+	if err != nil {
+		return Key{}, err
+	}
+	key := Key{
+		Service: w.Service, Purpose: w.Purpose, Alg: w.Alg, KID: kid, State: state,
+		Pinned: w.Pinned != nil, CreatedAt: now, Public: m.der,
+	}
+	if !key.Pinned && state == StateSigning {
+		key.SignFrom = now
+	}
+	s, err := k.sealer()
+	if err != nil {
+		return Key{}, err
+	}
+	key.Master, key.Sealed = s.master, s.seal(&key, m.plain)
+	return key, nil
+}
+
+// until is the end of the last token of a key that signs no more from now on, zero where there is none.
+func (w *Want) until(now time.Time) time.Time {
+	if w.Lifetime == 0 || w.Endless {
+		return time.Time{}
+	}
+	return now.Add(w.Lifetime)
+}
+
+// named makes no key whose name a command would take for a flag; a pinned key pair has the name it has.
+func (w *Want) named() (*material, string, error) {
+	for {
+		m, err := w.material()
+		if err != nil {
+			return nil, "", err
+		}
+		if kid := m.kid(); kid[0] != '-' || w.Pinned != nil && m.der != nil {
+			return m, kid, nil
+		}
+	}
 }
 
 func (w *Want) material() (*material, error) {

@@ -92,11 +92,15 @@ type Info struct {
 func (k *Keys) List() []Info {
 	var list []Info
 	for _, key := range k.set.Load().keys {
-		list = append(list, Info{
-			ID: key.ID, Service: key.Service, Purpose: key.Purpose, Alg: key.Alg, KID: key.KID, State: key.State,
-			Pinned: key.Pinned, CreatedAt: key.CreatedAt, SignFrom: key.SignFrom, SignUntil: key.SignUntil,
-			VerifyUntil: key.VerifyUntil,
-		})
+		list = append(list, info(key))
 	}
 	return list
+}
+
+func info(key Key) Info {
+	return Info{
+		ID: key.ID, Service: key.Service, Purpose: key.Purpose, Alg: key.Alg, KID: key.KID, State: key.State,
+		Pinned: key.Pinned, CreatedAt: key.CreatedAt, SignFrom: key.SignFrom, SignUntil: key.SignUntil,
+		VerifyUntil: key.VerifyUntil,
+	}
 }

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
@@ -18,11 +19,23 @@ func noKey(service string, purpose Purpose) error {
 	return fmt.Errorf("%w: service %q has no %s key", ErrNoKey, service, purpose)
 }
 
-// Signer returns the service's present key for tokens of the purpose, and its kid. Without one it is ErrNoKey.
-func (k *Keys) Signer(service string, purpose Purpose) (jws.Signer, string, error) {
-	e := k.set.Load().signing(service, purpose)
+// Signer returns the service's key for tokens of the purpose that are born at a moment, and its kid: the one that
+// signed then, if it still verifies, so that a token is minted again as it was; else the present one. Without any it
+// is ErrNoKey.
+func (k *Keys) Signer(service string, purpose Purpose, born time.Time) (jws.Signer, string, error) {
+	s := k.set.Load()
+	e := s.signing(service, purpose)
 	if e == nil || e.signer == nil {
 		return nil, "", noKey(service, purpose)
+	}
+	if !e.SignFrom.IsZero() && born.Before(e.SignFrom) {
+		for _, before := range s.rings[service] {
+			if before.Purpose == purpose && before.Alg == e.Alg && before.State == StateVerifying && before.signer != nil &&
+				before.away(born) == 0 && before.verifies(k.now()) {
+				e = before
+				break
+			}
+		}
 	}
 	return e.signer, e.KID, nil
 }
@@ -38,12 +51,8 @@ func (k *Keys) MAC(parts ...[]byte) [sha256.Size]byte {
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 
-const (
-	// slack allows for clocks of nodes that differ while a key changes.
-	slack = time.Minute
-	// maxTries bounds the signatures that one token makes us check.
-	maxTries = 3
-)
+// maxTries bounds the keys of one purpose that one token makes us check, besides the present one.
+const maxTries = 3
 
 // Verify checks a token with the service's own access and refresh keys and returns the purpose of the key that made
 // it. The key is the one the header's kid names; without a kid, or with one where that is free (Want), iat, what the
@@ -103,24 +112,41 @@ func filter(list []*entry, keep func(*entry) bool) []*entry {
 	return kept
 }
 
-// byBirth puts first the keys that signed at iat, then those that may have by another clock. Of several that did, the
-// oldest is the likeliest, since the beginning of a pinned key is open. The keys that sign now come last whatever iat
-// says: after the clock has been set back our own fresh tokens seem older than their key.
+// byBirth gives the keys nearest to a token's birth, the nearest first, and after them those that sign now: servers
+// whose clocks differ, or that learn of a change a moment later, sign beside their key's time, and after the clock has
+// been set back our own fresh tokens seem older than their key. Of several that did sign, the oldest is the likeliest,
+// since the beginning of a pinned key is open.
 func byBirth(list []*entry, iat func() (time.Time, bool)) []*entry {
 	at, known := iat()
-	if !known {
-		return list[:min(len(list), maxTries)]
+	var kept, present []*entry
+	for _, purpose := range []Purpose{Access, Refresh} {
+		of := filter(list, func(e *entry) bool { return e.Purpose == purpose })
+		if known {
+			slices.Reverse(of)
+			slices.SortStableFunc(of, func(a, b *entry) int { return cmp.Compare(a.away(at), b.away(at)) })
+		}
+		near := min(len(of), maxTries)
+		kept = append(kept, of[:near]...)
+		if known {
+			present = append(present, filter(of[near:], func(e *entry) bool { return e.State == StateSigning })...)
+		}
 	}
-	ordered := filter(list, func(e *entry) bool { return e.signedAt(at, 0) })
-	slices.Reverse(ordered)
-	nearly := func(e *entry) bool { return !e.signedAt(at, 0) && e.signedAt(at, slack) }
-	present := func(e *entry) bool { return !e.signedAt(at, slack) && e.State == StateSigning }
-	ordered = append(append(ordered, filter(list, nearly)...), filter(list, present)...)
-	return ordered[:min(len(ordered), maxTries)]
+	if known {
+		slices.SortStableFunc(kept, func(a, b *entry) int { return cmp.Compare(a.away(at), b.away(at)) })
+	}
+	return append(kept, present...)
 }
 
-func (k *Key) signedAt(at time.Time, slack time.Duration) bool {
-	began := k.SignFrom.IsZero() || !at.Before(k.SignFrom.Add(-slack))
-	ended := !k.SignUntil.IsZero() && at.After(k.SignUntil.Add(slack))
-	return began && !ended
+// away is how far a moment lies outside the time in which the key signed. One that is published may by now sign
+// elsewhere, and comes right after the one that signs.
+func (k *Key) away(at time.Time) time.Duration {
+	switch {
+	case k.State == StatePublished:
+		return max(k.CreatedAt.Sub(at), 1)
+	case !k.SignFrom.IsZero() && at.Before(k.SignFrom):
+		return k.SignFrom.Sub(at)
+	case !k.SignUntil.IsZero() && !at.Before(k.SignUntil):
+		return at.Sub(k.SignUntil) + 1
+	}
+	return 0
 }

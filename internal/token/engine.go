@@ -15,11 +15,12 @@ import (
 	"symbolon/internal/secret"
 )
 
-// Keys signs and checks a service's tokens. Every method answers from memory
-// and may be called from many goroutines.
+// Keys signs and checks a service's tokens. Every method but Reload answers
+// from memory and may be called from many goroutines.
 type Keys interface {
-	// Signer returns the service's present key for tokens of the kind.
-	Signer(service string, kind Kind) (s jws.Signer, kid string, err error)
+	// Signer returns the service's key for tokens of the kind that are born at a moment: the same for the same
+	// moment, as long as that key verifies.
+	Signer(service string, kind Kind, born time.Time) (s jws.Signer, kid string, err error)
 	// Verify checks a token with the service's own keys and returns the kind
 	// of token the matching key is for. iat is what the token claims of its
 	// birth, to choose among keys when it names none.
@@ -28,6 +29,8 @@ type Keys interface {
 	MAC(parts ...[]byte) [32]byte
 	// Version changes whenever the set of keys does.
 	Version() uint64
+	// Reload reads the keys anew: the feed says that they changed.
+	Reload(context.Context) error
 }
 
 // Options configures an Engine; Store, Keys, Services, Now and Log are required.
@@ -135,7 +138,7 @@ func (e *Engine) mintAccess(svc *Service, m Mint, at time.Time) (Tokens, error) 
 }
 
 func (e *Engine) mint(svc *Service, m Mint) (secret.Text, error) {
-	signer, kid, err := e.keys.Signer(svc.Name, m.Kind)
+	signer, kid, err := e.keys.Signer(svc.Name, m.Kind, m.IssuedAt)
 	if err != nil {
 		return secret.Text{}, unavailable("finding the signing key", err)
 	}

@@ -106,7 +106,7 @@ func (k *keys) secret(service string, kind token.Kind) *jws.HS256 {
 	return s
 }
 
-func (k *keys) Signer(service string, kind token.Kind) (jws.Signer, string, error) {
+func (k *keys) Signer(service string, kind token.Kind, _ time.Time) (jws.Signer, string, error) {
 	return k.secret(service, kind), "", nil
 }
 
@@ -128,6 +128,8 @@ func (k *keys) MAC(parts ...[]byte) [32]byte {
 }
 
 func (k *keys) Version() uint64 { return k.version }
+
+func (k *keys) Reload(context.Context) error { return nil }
 
 // forge signs claims as the service would.
 func forge(t *testing.T, service string, kind token.Kind, w wire) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,10 +70,22 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return wrap("loading revocations", err)
 	}
+	if err := e.reloadKeys(ctx); err != nil {
+		return err
+	}
 	e.ended.apply(rest)
 	e.holders.clear()
 	e.news.at = at
 	e.news.confirm(asked)
+	return nil
+}
+
+// reloadKeys fails the reading of the feed when it fails: a key that was removed must not be believed for longer than
+// the bound.
+func (e *Engine) reloadKeys(ctx context.Context) error {
+	if err := e.keys.Reload(ctx); err != nil {
+		return wrap("reading the keys that changed", err)
+	}
 	return nil
 }
 
@@ -99,6 +112,11 @@ func (e *Engine) CatchUp(ctx context.Context) error {
 		}
 		e.ended.apply(entries)
 		e.holders.forget(entries)
+		if slices.ContainsFunc(entries, func(x Entry) bool { return x.Kind == EntryKeys }) {
+			if err := e.reloadKeys(ctx); err != nil {
+				return err
+			}
+		}
 		e.news.at = at
 		if len(entries) < feedBatch {
 			e.news.confirm(asked)

@@ -119,11 +119,11 @@ type badKeys struct {
 	away bool
 }
 
-func (k *badKeys) Signer(service string, kind token.Kind) (jws.Signer, string, error) {
+func (k *badKeys) Signer(service string, kind token.Kind, born time.Time) (jws.Signer, string, error) {
 	if k.away {
 		return nil, "", errors.New("the KMS is away")
 	}
-	return k.keys.Signer(service, kind)
+	return k.keys.Signer(service, kind, born)
 }
 
 // An answer that could not be signed is a lost one.

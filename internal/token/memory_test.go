@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -231,6 +232,8 @@ func TestKeeper(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var tended atomic.Int64
+		k.Tend(time.Second, func(context.Context, time.Time) error { tended.Add(1); return nil })
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); k.Run(ctx) }()
@@ -247,10 +250,16 @@ func TestKeeper(t *testing.T) {
 		if q.count("purge") != 0 || !strings.Contains(log.String(), "the clock jumped") {
 			t.Errorf("purged after a jump of the clock: %v %s", q.calls, log.String())
 		}
+		if n := tended.Load(); n != 0 {
+			t.Errorf("keys were tended %d times after a jump of the clock", n)
+		}
 		time.Sleep(25 * time.Hour)
 		synctest.Wait()
 		if q.count("purge") == 0 || q.cursor[1] != q.cursor[0]+10 {
 			t.Errorf("a day later: %d purges, cursors %v", q.count("purge"), q.cursor[:min(3, len(q.cursor))])
+		}
+		if n := tended.Load(); n < 3000 || n > 3700 {
+			t.Errorf("keys were tended %d times in the hour since", n)
 		}
 		q.mu.Lock()
 		q.fail = errors.New("the disk is full")

@@ -262,6 +262,7 @@ const (
 	EntryStale     EntryKind = "stale"      // the account of Grant, or who may use Service, changed at At
 	EntryCutoff    EntryKind = "cutoff"     // Service, Name, At, Until
 	EntryNotBefore EntryKind = "not_before" // Service ("" for all) refuses tokens issued before At
+	EntryKeys      EntryKind = "keys"       // the signing keys of Service ("" for the installation's) changed
 )
 
 // Position is a place in a store's feed. Another epoch is another history.

@@ -23,6 +23,8 @@ type Keeper struct {
 	cursor  int64
 	purged  time.Time
 	flushed time.Time
+	tends   func(ctx context.Context, now time.Time) error // what else is done, nil for nothing
+	every   time.Duration
 }
 
 // Keep notes the start of a server, so that answers a crashed run may have
@@ -48,10 +50,22 @@ func (e *Engine) Keep(ctx context.Context, keep Retention) (*Keeper, error) {
 	return k, nil
 }
 
+// Tend makes Run call do every so often, but never while the clock is not believed: for what changes by time and
+// cannot be undone. It is called before Run.
+func (k *Keeper) Tend(every time.Duration, do func(ctx context.Context, now time.Time) error) {
+	k.tends, k.every = do, every
+}
+
 // Run tends the store until ctx ends, then notes an orderly end.
 func (k *Keeper) Run(ctx context.Context) {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
+	var more <-chan time.Time
+	if k.tends != nil {
+		other := time.NewTicker(k.every)
+		defer other.Stop()
+		more = other.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -59,16 +73,32 @@ func (k *Keeper) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			k.tend(ctx)
+		case <-more:
+			k.more(ctx)
 		}
 	}
 }
 
-// tend does what is due. A failure is logged and tried again next time.
-func (k *Keeper) tend(ctx context.Context) {
+// more does what the keeper was given to do.
+func (k *Keeper) more(ctx context.Context) {
+	now := k.look()
+	if !k.clock.held() {
+		k.check("tending the signing keys", k.tends(ctx, now))
+	}
+}
+
+// look reads the clock and notices its jumps.
+func (k *Keeper) look() time.Time {
 	now := k.e.now()
 	if by := k.clock.observe(now); by != 0 {
 		k.alarm(by)
 	}
+	return now
+}
+
+// tend does what is due. A failure is logged and tried again next time.
+func (k *Keeper) tend(ctx context.Context) {
+	now := k.look()
 	k.check("noting that the server lives", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: now, Hold: k.clock.hold}))
 	k.check("ending replaced grants", k.e.endReplaced(ctx))
 	if now.Sub(k.flushed) >= flushEvery {
@@ -109,6 +139,6 @@ func (k *Keeper) check(doing string, err error) {
 }
 
 func (k *Keeper) alarm(by time.Duration) {
-	k.e.log.Error("the clock jumped; nothing is purged for 24 h of running: check the system's time",
+	k.e.log.Error("the clock jumped; nothing is purged and no key rotates for 24 h of running: check the system's time",
 		"by", by.Round(time.Second).String())
 }

@@ -2,6 +2,7 @@ package dialecttest
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -59,7 +60,7 @@ func (k *Keys) Of(kind token.Kind) Key {
 }
 
 // Signer is the engine's question for a key to sign with; the key's id is always "fixed".
-func (k *Keys) Signer(_ string, kind token.Kind) (jws.Signer, string, error) {
+func (k *Keys) Signer(_ string, kind token.Kind, _ time.Time) (jws.Signer, string, error) {
 	return k.Of(kind), "fixed", nil
 }
 
@@ -83,6 +84,9 @@ func (k *Keys) MAC(parts ...[]byte) [32]byte {
 
 // Version never changes.
 func (k *Keys) Version() uint64 { return 1 }
+
+// Reload finds nothing new.
+func (k *Keys) Reload(context.Context) error { return nil }
 
 // Sign makes a token of any header and payload.
 func Sign(t testing.TB, key jws.Signer, header, payload string) string {
