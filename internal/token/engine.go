@@ -68,6 +68,7 @@ type Engine struct {
 	cache       *cache
 	holders     *holders
 	uses        *uses
+	unsure      unsure
 	news        news
 	notes       notes
 	serviceKeys atomic.Pointer[map[string]int64] // :: service → grant of its ServiceKey

@@ -94,7 +94,8 @@ const feedBatch = 1000
 
 // CatchUp reads what the feed has had since the last call. A store of another
 // epoch, or one that went back, is loaded anew, and nothing is vouched for
-// until that is done.
+// until that is done. A store that answers is also told of the rotations whose
+// outcome it left open.
 func (e *Engine) CatchUp(ctx context.Context) error {
 	e.news.mu.Lock()
 	defer e.news.mu.Unlock()
@@ -120,28 +121,24 @@ func (e *Engine) CatchUp(ctx context.Context) error {
 		e.news.at = at
 		if len(entries) < feedBatch {
 			e.news.confirm(asked)
-			return nil
+			return e.resolve(ctx, 0)
 		}
 	}
 }
 
-// Follow keeps up with the feed until ctx ends. It asks every 100 ms whether
-// another process has written, which costs next to nothing, and reads the feed
-// when one has, and at least every second or quarter of the bound. While that
-// fails it says so once a minute.
+// Follow keeps up with the feed until ctx ends. It waits 100 ms at a time for
+// news of another process, which costs next to nothing, and reads the feed
+// when there was some, and at least every second or quarter of the bound. While
+// that fails it says so once a minute.
 func (e *Engine) Follow(ctx context.Context) {
 	const look = 100 * time.Millisecond
 	every := min(time.Second, e.bound/4)
-	tick := time.NewTicker(min(look, every))
-	defer tick.Stop()
 	var last, said time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	for ctx.Err() == nil {
+		changed, err := e.store.Changed(ctx, min(look, every))
+		if err != nil {
+			pause(ctx, look)
 		}
-		changed, err := e.store.Changed(ctx)
 		due := e.now().Sub(last) >= every
 		if !due && (err != nil || !changed) {
 			continue
@@ -151,5 +148,15 @@ func (e *Engine) Follow(ctx context.Context) {
 			said = last
 			e.log.Error("following revocations fails", "err", err, "vouching", e.Fresh() == nil)
 		}
+	}
+}
+
+// pause returns after d or with ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }

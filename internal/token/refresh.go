@@ -85,7 +85,13 @@ func (e *Engine) rotate(ctx context.Context, svc *Service, by Caller, req Refres
 		sum := sha256.Sum256([]byte(req.RetryKey))
 		v.RetryKey = sum[:]
 	}
+	if err := e.resolve(ctx, c.Grant); err != nil {
+		return Tokens{}, err
+	}
 	r, err := e.store.Rotate(ctx, v)
+	if CodeOf(err) == Unavailable {
+		e.unsure.add(v)
+	}
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -101,7 +107,7 @@ func (e *Engine) rotated(ctx context.Context, svc *Service, by Caller, r Rotated
 	m := Mint{Grant: r.Grant, Subject: Subject{ID: r.Grant.Subject, Account: r.Grant.Account}, Cap: r.Grant.Cap}
 	id, generation := r.Grant.ID, r.Grant.Generation
 	lost := func(ctx context.Context) {
-		if err := e.store.AnswerLost(ctx, id, generation); err != nil {
+		if err := e.store.AnswerLost(ctx, id, generation, r.Grant.RotatedAt); err != nil {
 			e.log.WarnContext(ctx, "noting a lost answer failed", "grant", id, "err", err)
 		}
 	}

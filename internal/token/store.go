@@ -51,8 +51,10 @@ type Grants interface {
 	// cuts off what names a person where its last grant of a service ended.
 	// With a status it also changes the account's.
 	Revoke(context.Context, RevokeVerb) (Ended, error)
-	// AnswerLost notes that the answer with this generation did not arrive.
-	AnswerLost(ctx context.Context, grant, generation int64) error
+	// AnswerLost notes that the answer with this generation, made at this
+	// time, did not arrive. Nothing happens if the grant has moved on, or was
+	// moved to this generation at another time.
+	AnswerLost(ctx context.Context, grant, generation int64, rotated time.Time) error
 }
 
 // Reader are the reads; each sees one consistent moment.
@@ -83,9 +85,9 @@ type Feed interface {
 	// Since gives the entries after seq in order, at most limit, and the
 	// position of the last one (or of the head when there are none).
 	Since(ctx context.Context, seq int64, limit int) ([]Entry, Position, error)
-	// Changed reports whether another process may have committed since the
-	// last call; true when in doubt.
-	Changed(context.Context) (bool, error)
+	// Changed waits until another process may have appended, at most the time
+	// given, and reports whether one may have; true when in doubt.
+	Changed(ctx context.Context, most time.Duration) (bool, error)
 }
 
 // Upkeep is what the server does by itself.
@@ -96,13 +98,13 @@ type Upkeep interface {
 	// was made with it; the result is empty where there is none, or another
 	// server was faster.
 	EndReplaced(ctx context.Context, by Caller, now time.Time) (Ended, error)
-	// Purge removes, among the next batch grants after cursor, those nothing
+	// Purge removes, for one server at a time, among the next batch grants after cursor, those nothing
 	// minted from can be valid 24 h before now, and old feed rows, cut-offs
 	// and audit lines; it forgets the addresses and agents that are older than
 	// AddressKeep. It returns the next cursor, 0 at the end.
 	Purge(ctx context.Context, v PurgeVerb) (next int64, removed int, err error)
-	// Start notes a server's start: earlier runs that did not end are marked
-	// as crashed, and every grant of a service goes stale whose restrictions
+	// Start notes a server's start: earlier runs that did not end and whose
+	// servers are gone are marked as crashed, and every grant of a service goes stale whose restrictions
 	// (:: service → text) are not those of the last start. It returns the
 	// run's number and what earlier runs stored of the clock.
 	Start(ctx context.Context, now time.Time, restrictions map[string]string) (run int64, before ClockState, err error)

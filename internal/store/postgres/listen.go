@@ -77,8 +77,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Changed waits at most the time given for a hint that something was committed; an engine that does not listen cannot tell
-// and says true.
+// Changed implements sqlstore.DB by what the ear hears; without one it cannot tell.
 func (d *DB) Changed(ctx context.Context, most time.Duration) (bool, error) {
 	if d.ear == nil {
 		return true, nil

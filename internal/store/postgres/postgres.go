@@ -37,6 +37,7 @@ type Options struct {
 	Listen     bool                  // keep a connection that hears of news in the feed
 	Conns      int                   // most connections for verbs; 0 means four per core
 	Migrations fs.FS                 // goose SQL files, in the root of the file system
+	Now        func() time.Time      // tests only: what the database's clock shows; nil means what it does
 	Fault      func(op string) error // tests only: asked before "BEGIN", "COMMIT", "exec SQL" and "query SQL"; its error counts as the engine's
 	Log        *slog.Logger          // nil logs nothing
 }
@@ -45,6 +46,7 @@ type Options struct {
 type DB struct {
 	config *pgx.ConnConfig
 	pool   *sql.DB
+	now    func() time.Time
 	fault  func(op string) error
 	log    *slog.Logger
 	ear    *ear // nil unless Options.Listen
@@ -58,7 +60,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{config: config, fault: o.Fault, log: o.Log}
+	d := &DB{config: config, now: o.Now, fault: o.Fault, log: o.Log}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -119,6 +121,14 @@ func (d *DB) Lock() string { return " FOR UPDATE" }
 
 // Share implements sqlstore.DB.
 func (d *DB) Share() string { return " FOR SHARE" }
+
+// Clock is the database's own time in milliseconds, as an SQL expression.
+func (d *DB) Clock() string {
+	if d.now != nil {
+		return fmt.Sprintf("CAST(%d AS BIGINT)", d.now().UnixMilli())
+	}
+	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+}
 
 // JumpGrants implements sqlstore.DB by the sequence of grants. What a sequence has moved stays moved when the verb is undone.
 func (d *DB) JumpGrants(tx sqlstore.Tx, by int64) error {

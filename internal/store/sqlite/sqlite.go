@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"sync"
+	"time"
 
 	_ "modernc.org/sqlite" // registers the database/sql driver "sqlite"
 
@@ -233,9 +234,16 @@ func (d *DB) JumpGrants(tx sqlstore.Tx, by int64) error {
 	return nil
 }
 
-// Changed reports whether anything was committed to the file, by this process or another, since the last call. The
-// first call, and the first after a failed one, report true; an error wraps ErrUnavailable.
-func (d *DB) Changed(ctx context.Context) (bool, error) {
+// Changed waits the time given and reports whether anything was committed to the file, by this process or another, since
+// the last call. The first call, and the first after a failed one, report true; an error wraps ErrUnavailable.
+func (d *DB) Changed(ctx context.Context, most time.Duration) (bool, error) {
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 	d.changes.Lock()
 	defer d.changes.Unlock()
 	if d.isClosed() {

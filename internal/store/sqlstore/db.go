@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 )
 
 // ErrUnavailable marks every failure of the store itself, as opposed to a verb's own answer; callers say 503 and try again.
@@ -31,6 +32,9 @@ type Tx interface {
 // Lock and Share are the suffixes of a SELECT that lock its rows until the transaction ends (" FOR UPDATE", " FOR SHARE"),
 // empty where the engine has one writer at a time.
 //
+// Changed waits until another process may have appended to the feed, at most the time given, and reports whether one may
+// have: true in doubt. One call at a time.
+//
 // JumpGrants moves the number counter of the table grants forward by `by`, inside tx, so that numbers lost with a backup
 // are never given out again; by must be positive.
 type DB interface {
@@ -38,6 +42,7 @@ type DB interface {
 	Read(ctx context.Context, fn func(Tx) error) error
 	Lock() string
 	Share() string
+	Changed(ctx context.Context, most time.Duration) (bool, error)
 	JumpGrants(tx Tx, by int64) error
 }
 

@@ -2,7 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"symbolon/internal/token"
 )
@@ -51,18 +53,25 @@ func readPosition(tx Tx) (p token.Position, err error) {
 const selectSince = `SELECT seq, at, kind, grant_id, service, name, until FROM feed WHERE seq > $1 ORDER BY seq LIMIT $2`
 
 // Since gives the entries after seq in order; see token.Feed. Where the next one has been purged already it gives none
-// and the zero Position, whose epoch no store has: what follows must load again. Limit 0 means 1000.
+// and the zero Position, whose epoch no store has: what follows must load again. Limit 0 means 1000. A server of a shared
+// store gives a sign of life with it, so that only a database that can be written confirms.
 func (s *Store) Since(ctx context.Context, seq int64, limit int) (entries []token.Entry, p token.Position, err error) {
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	err = s.read(ctx, "following feed", func(tx Tx) (err error) {
+	look := func(tx Tx) (err error) {
 		if p, err = readPosition(tx); err != nil {
 			return err
 		}
 		entries, err = collect(tx, scanEntry, selectSince, seq, limit)
 		return err
-	})
+	}
+	if s.Shared() && s.run.Load() != 0 {
+		// One that only reads may be an old copy of the one that everybody else writes.
+		err = s.write(ctx, "following feed", token.Caller{}, s.now(), func(v *verb) error { return errors.Join(look(v), v.beat(seq)) })
+	} else {
+		err = s.read(ctx, "following feed", look)
+	}
 	switch {
 	case err != nil:
 		return nil, token.Position{}, err
@@ -75,15 +84,9 @@ func (s *Store) Since(ctx context.Context, seq int64, limit int) (entries []toke
 	return entries, p, nil
 }
 
-// Changed reports whether another process may have committed since the last call; true where the engine cannot tell.
-func (s *Store) Changed(ctx context.Context) (bool, error) {
-	db, ok := s.db.(interface {
-		Changed(context.Context) (bool, error)
-	})
-	if !ok {
-		return true, nil
-	}
-	changed, err := db.Changed(ctx)
+// Changed waits at most the time given until another process may have appended to the feed, and reports whether one may have.
+func (s *Store) Changed(ctx context.Context, most time.Duration) (bool, error) {
+	changed, err := s.db.Changed(ctx, most)
 	if err != nil {
 		return true, fmt.Errorf("watching for changes: %w", err)
 	}

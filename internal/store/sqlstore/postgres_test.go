@@ -41,7 +41,7 @@ func TestPostgres(t *testing.T) {
 				t.Fatal(err)
 			}
 			db, err := postgres.Open(context.Background(), postgres.Options{
-				Address: server.URL(database(o.Dir)), Conns: 8, Listen: true, Migrations: sqlstore.Postgres(), Fault: o.Fault,
+				Address: server.URL(database(o.Dir)), Conns: 8, Listen: true, Migrations: sqlstore.Postgres(), Fault: o.Fault, Now: o.Now,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -19,7 +19,7 @@ const (
 
 // One statement decides and moves. The end is never past the cap; dead_at never moves back, since tokens of an earlier
 // rotation may have been given longer lives.
-const rotateGrant = `UPDATE grants SET generation = generation + 1, rotated_at = $5, answer_lost = 0, retry_key = $7, last_addr = $8,
+const rotateGrant = `UPDATE grants SET generation = generation + 1, rotated_at = $5, rotated_by = $9, answer_lost = 0, retry_key = $7, last_addr = $8,
 		expires_at = CASE WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END,
 		dead_at = CASE WHEN dead_at IS NULL OR dead_at > $6 THEN dead_at WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END
 	WHERE id = $1 AND nonce = $2 AND generation = $3 AND service = $4 AND kind IN ('pair', 'session')
@@ -33,7 +33,7 @@ func (s *Store) Rotate(ctx context.Context, rv token.RotateVerb) (token.Rotated,
 	out := token.Rotated{Outcome: token.RotatedNow}
 	if db, ok := s.db.(oneWriter); ok && !s.restricted(rv.Service) {
 		err := db.WriteOne(ctx, func(tx Tx) (err error) {
-			out.Grant, err = moveOn(tx, rv)
+			out.Grant, err = s.moveOn(tx, rv)
 			return err
 		})
 		if !IsRefusal(err) {
@@ -44,7 +44,7 @@ func (s *Store) Rotate(ctx context.Context, rv token.RotateVerb) (token.Rotated,
 		if err := v.admitCurrent(rv); err != nil {
 			return err
 		}
-		g, err := moveOn(v, rv)
+		g, err := s.moveOn(v, rv)
 		switch {
 		case errors.Is(err, errNotMoved):
 			return v.explain(rv, &out)
@@ -74,11 +74,11 @@ func (notMoved) Error() string { return "the grant did not move" }
 func (notMoved) Refusal() bool { return true }
 
 // moveOn runs the statement; errNotMoved where it matched no row.
-func moveOn(tx Tx, rv token.RotateVerb) (token.Grant, error) {
+func (s *Store) moveOn(tx Tx, rv token.RotateVerb) (token.Grant, error) {
 	now := time.UnixMilli(millis(rv.Now)).UTC()
 	end := now.Truncate(time.Second).Add(rv.Lifetime)
 	g, err := scanGrant(tx.QueryRow(rotateGrant, rv.Grant, rv.Nonce, rv.Generation, rv.Service, millis(now), millis(end), rv.RetryKey,
-		rv.By.Addr))
+		rv.By.Addr, idOrNull(s.run.Load())))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return token.Grant{}, errNotMoved
@@ -191,14 +191,15 @@ func (v *verb) decidePredecessor(r row, rv token.RotateVerb) (token.Outcome, err
 }
 
 // A run's last sign of life is a little older than its crash: what it rotated since, and just before, was perhaps not answered.
-const selectCrash = `SELECT EXISTS (SELECT 1 FROM runs WHERE crashed_at IS NOT NULL AND alive_at - $2 <= $1 AND crashed_at >= $1)`
+const selectCrash = `SELECT EXISTS (SELECT 1 FROM runs WHERE id = (SELECT rotated_by FROM grants WHERE id = $3)
+	AND crashed_at IS NOT NULL AND alive_at - $2 <= $1 AND crashed_at >= $1)`
 
 // answerLost reports whether the answer with the grant's present generation is known to have been lost.
 func (v *verb) answerLost(r row, window time.Duration) (bool, error) {
 	if r.lost {
 		return true, nil
 	}
-	lost, err := value[bool](v.QueryRow(selectCrash, millis(r.RotatedAt), window.Milliseconds()))
+	lost, err := value[bool](v.QueryRow(selectCrash, millis(r.RotatedAt), window.Milliseconds(), r.ID))
 	if err != nil {
 		return false, fmt.Errorf("looking for a crash: %w", err)
 	}
@@ -230,10 +231,11 @@ func (v *verb) noteQuietly(outcome token.Outcome, g token.Grant, rv token.Rotate
 		Detail: fmt.Sprintf("%s: generation %d presented, %d is the present one", outcome, rv.Generation, g.Generation)})
 }
 
-// AnswerLost notes that the answer with this generation did not arrive; nothing happens if the grant has moved on.
-func (s *Store) AnswerLost(ctx context.Context, grant, generation int64) error {
+// AnswerLost notes that the answer with this generation, made at this time, did not arrive; see token.Grants.
+func (s *Store) AnswerLost(ctx context.Context, grant, generation int64, rotated time.Time) error {
 	return s.write(ctx, "noting lost answer", token.Caller{}, s.now(), func(v *verb) error {
-		_, err := v.Exec(`UPDATE grants SET answer_lost = 1 WHERE id = $1 AND generation = $2`, grant, generation)
+		_, err := v.Exec(`UPDATE grants SET answer_lost = 1 WHERE id = $1 AND generation = $2 AND rotated_at = $3`,
+			grant, generation, millis(rotated))
 		return err
 	})
 }

@@ -9,6 +9,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"symbolon/internal/account"
@@ -28,6 +29,8 @@ type Store struct {
 	db       DB
 	services []*token.Service
 	now      func() time.Time
+	node     Node         // of a server that joined
+	run      atomic.Int64 // of this process, 0 before Start
 }
 
 // New returns the verbs over db, for the services given, which it only reads. now serves the few verbs that are not told the time.

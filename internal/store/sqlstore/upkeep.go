@@ -47,10 +47,15 @@ const (
 )
 
 // Purge removes grants nothing of which can be valid, a batch at a time; see token.Upkeep. removed counts grants alone.
+// One server of a shared store does it, with a clock near the database's; to the others nothing is removed.
 // A grant whose last instant is not known stays for ever. Each call also trims the other tables by a batch; AuditKeep 0
 // keeps audit lines for ever.
 func (s *Store) Purge(ctx context.Context, pv token.PurgeVerb) (next int64, removed int, err error) {
 	err = s.write(ctx, "purging", token.Caller{}, pv.Now, func(v *verb) error {
+		if may, err := v.mayPurge(pv.Now); !may {
+			next = pv.Cursor
+			return err
+		}
 		if err := v.trim(pv); err != nil {
 			return err
 		}
@@ -112,6 +117,7 @@ func (v *verb) trim(pv token.PurgeVerb) error {
 		{`DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)`, pv.AuditKeep},
 		{`DELETE FROM resets WHERE account_id IN (SELECT account_id FROM resets WHERE expires_at < $1 LIMIT $2)`, attemptsKept},
 		{`DELETE FROM attempts WHERE key IN (SELECT key FROM attempts WHERE last_at < $1 LIMIT $2)`, attemptsKept},
+		{`DELETE FROM nodes WHERE run IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
 		{`DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
 	} {
 		if t.keep == 0 {
@@ -124,15 +130,12 @@ func (v *verb) trim(pv token.PurgeVerb) error {
 	return nil
 }
 
-// Start marks runs that never ended as crashed, a minute after their last sign of life or, if that is earlier, now: what
-// this run rotates was not lost by that one. A clock that was set back says nothing of when, so then it is the minute.
-// It returns the number of the new one and the highest time stored before, zero at the very first start.
+// Start marks runs whose servers are gone without an end as crashed, and begins another; see token.Upkeep. It returns the
+// number of the new one and the highest time stored before, zero at the very first start.
 func (s *Store) Start(ctx context.Context, now time.Time, restrictions map[string]string) (run int64, before token.ClockState, err error) {
 	err = s.write(ctx, "starting run", token.Caller{}, now, func(v *verb) (err error) {
-		const markCrashed = `UPDATE runs SET crashed_at = CASE WHEN alive_at <= $1 AND $1 < alive_at + $2 THEN $1 ELSE alive_at + $2 END
-			WHERE ended_at IS NULL AND crashed_at IS NULL`
-		if _, err := v.Exec(markCrashed, millis(v.now), crashSlack.Milliseconds()); err != nil {
-			return fmt.Errorf("marking crashed runs: %w", err)
+		if err := v.markCrashed(0); err != nil {
+			return err
 		}
 		if before, err = v.clockState(); err != nil {
 			return err
@@ -151,6 +154,7 @@ func (s *Store) Start(ctx context.Context, now time.Time, restrictions map[strin
 	if err != nil {
 		return 0, token.ClockState{}, err
 	}
+	s.run.Store(run)
 	return run, before, nil
 }
 
@@ -186,8 +190,12 @@ func (s *Store) Alive(ctx context.Context, av token.AliveVerb) error {
 		if av.Final {
 			ended = millis(v.now)
 		}
-		const noteRun = `UPDATE runs SET alive_at = CASE WHEN alive_at > $2 THEN alive_at ELSE $2 END, ended_at = $3 WHERE id = $1`
+		// Whoever was silent for a while and lives has not crashed.
+		const noteRun = `UPDATE runs SET alive_at = CASE WHEN alive_at > $2 THEN alive_at ELSE $2 END, ended_at = $3, crashed_at = NULL WHERE id = $1`
 		if _, err := v.Exec(noteRun, av.Run, millis(v.now), ended); err != nil {
+			return err
+		}
+		if err := v.noteNode(av); err != nil {
 			return err
 		}
 		state, err := v.clockState()

@@ -328,10 +328,8 @@ func prepareAddKey(k *kit) func() error {
 func preparePurge(k *kit) func() error {
 	k.team()
 	k.pass(40 * day)
-	now := k.now()
-	k.pass(-40 * day)
 	return func() error {
-		_, removed, err := k.Purge(ctx, token.PurgeVerb{Now: now, Batch: 100, Retention: token.Retention{AuditKeep: 10 * day}})
+		_, removed, err := k.Purge(ctx, token.PurgeVerb{Now: k.now(), Batch: 100, Retention: token.Retention{AuditKeep: 10 * day}})
 		if err != nil && removed != 0 {
 			k.Errorf("failed with %d removed", removed)
 		}

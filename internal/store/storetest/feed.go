@@ -150,13 +150,21 @@ func feedLoad(k *kit) {
 }
 
 func feedChanged(k *kit) {
-	other := k.engine.Open(k.T, Options{Dir: k.opts.Dir, Services: k.opts.Services, Now: k.now, Fault: k.inject})
-	defer func() { k.must(other.Close()) }()
-	_, err := k.Changed(ctx)
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	other := k.beside()
+	_, err := k.Changed(ctx, time.Second)
 	k.must(err)
-	_, err = other.AddGroup(ctx, by, k.now(), "lab", strings.Repeat("d", 32), "")
+	_, err = other.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: g.ID})
 	k.must(err)
-	changed, err := k.Changed(ctx)
+	changed, err := k.Changed(ctx, 5*time.Second)
 	k.must(err)
-	equal(k, "changed after another process wrote", changed, true)
+	equal(k, "changed after another process revoked", changed, true)
+}
+
+// beside opens the store a second time, as another process would.
+func (k *kit) beside() Store {
+	k.Helper()
+	other := k.engine.Open(k.T, k.opts)
+	k.Cleanup(func() { k.must(other.Close()) })
+	return other
 }

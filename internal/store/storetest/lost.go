@@ -21,7 +21,7 @@ var lostTests = map[string]func(*kit){
 func lostAnswer(k *kit) {
 	g := k.issue(token.Pair, "samples", k.person("ada"))
 	first := k.rotate(g, 0, token.RotatedNow)
-	k.must(k.AnswerLost(ctx, g.ID, 1))
+	k.must(k.AnswerLost(ctx, g.ID, 1, k.grant(g.ID).RotatedAt))
 	for range 3 { // any number of times, also past the window, also after a restart
 		k.pass(5 * time.Minute)
 		k.reopen()
@@ -35,7 +35,7 @@ func lostAnswer(k *kit) {
 func lostAnswerOneDay(k *kit) {
 	g := k.issue(token.Pair, "samples", k.person("ada"))
 	k.rotate(g, 0, token.RotatedNow)
-	k.must(k.AnswerLost(ctx, g.ID, 1))
+	k.must(k.AnswerLost(ctx, g.ID, 1, k.grant(g.ID).RotatedAt))
 	k.pass(day)
 	k.rotate(g, 0, token.RotatedSame)
 	k.pass(time.Millisecond)
@@ -46,14 +46,14 @@ func lostAnswerSuperseded(k *kit) {
 	ada := k.person("ada")
 	g := k.issue(token.Pair, "samples", ada)
 	k.rotate(g, 0, token.RotatedNow)
-	k.must(k.AnswerLost(ctx, g.ID, 1))
+	k.must(k.AnswerLost(ctx, g.ID, 1, k.grant(g.ID).RotatedAt))
 	k.rotate(g, 1, token.RotatedNow) // so it had arrived after all
 	k.rotate(g, 0, token.RotateReused)
 
 	g = k.issue(token.Pair, "samples", ada)
 	k.rotate(g, 0, token.RotatedNow)
-	k.must(k.AnswerLost(ctx, g.ID, 0)) // a note that comes late is about nothing
-	k.must(k.AnswerLost(ctx, 99, 1))
+	k.must(k.AnswerLost(ctx, g.ID, 0, k.now())) // a note that comes late is about nothing
+	k.must(k.AnswerLost(ctx, 99, 1, k.now()))
 	k.pass(2 * time.Minute)
 	k.rotate(g, 0, token.RotateReused)
 }

@@ -73,7 +73,7 @@ func modelOfRotation(k *kit) {
 			step = k.playRevocation(pick(), r)
 		case n == 14:
 			f := pick()
-			k.must(k.AnswerLost(ctx, f.grant.ID, f.present))
+			k.must(k.AnswerLost(ctx, f.grant.ID, f.present, k.grant(f.grant.ID).RotatedAt))
 			f.lost = true
 			step = fmt.Sprintf("lost %d", f.grant.ID)
 		default:

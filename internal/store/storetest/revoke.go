@@ -133,7 +133,7 @@ func revokePossession(k *kit) {
 
 	g = k.issue(token.Pair, "samples", ada)
 	k.rotate(g, 0, token.RotatedNow)
-	k.must(k.AnswerLost(ctx, g.ID, 1))
+	k.must(k.AnswerLost(ctx, g.ID, 1, k.grant(g.ID).RotatedAt))
 	ended = k.revoke(possess(g, 0)) // its holder has no other
 	equal(k, "outcome where the successor was lost", ended.Outcome, "")
 	k.ended("predecessor of a lost answer", ended, g.ID)

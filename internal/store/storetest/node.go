@@ -1,0 +1,173 @@
+package storetest
+
+import (
+	"context"
+	"time"
+
+	"symbolon/internal/account"
+	"symbolon/internal/store/sqlstore"
+	"symbolon/internal/token"
+)
+
+var nodeTests = map[string]func(*kit){
+	"NodesNamed":           nodesNamed,
+	"NodeThatLives":        nodeThatLives,
+	"NodeFallenSilent":     nodeFallenSilent,
+	"NodesCountFailures":   nodesCountFailures,
+	"NodesPurgeOneAtATime": nodesPurgeOneAtATime,
+	"NodesClockApart":      nodesClockApart,
+}
+
+// nodes is what a store of servers has beside the rest.
+type nodes interface {
+	Store
+	ServeAs(sqlstore.Node)
+	Shared() bool
+	Nodes(context.Context) ([]sqlstore.Node, error)
+}
+
+// node opens the store as a server of that name does, and starts its run.
+func (k *kit) node(name string) (nodes, int64) {
+	k.Helper()
+	n := k.beside().(nodes)
+	n.ServeAs(sqlstore.Node{Name: name, Version: "1", Fingerprint: "f"})
+	run, _, err := n.Start(ctx, k.now(), nil)
+	k.must(err)
+	return n, run
+}
+
+func nodesNamed(k *kit) {
+	one, run := k.node("one")
+	k.must(one.Alive(ctx, token.AliveVerb{Run: run, Now: k.now()}))
+	_, _, err := one.Since(ctx, 0, 0)
+	k.must(err)
+	k.pass(5 * time.Second)
+	all, err := one.Nodes(ctx)
+	k.must(err)
+	want := sqlstore.Node{Run: run, Name: "one", Version: "1", Fingerprint: "f", Silent: 5 * time.Second}
+	if len(all) != 1 || all[0] != want || !all[0].Live() {
+		k.Errorf("nodes are %+v, want %+v alone, live", all, want)
+	}
+	k.must(one.Alive(ctx, token.AliveVerb{Run: run, Now: k.now(), Final: true}))
+	all, err = one.Nodes(ctx)
+	k.must(err)
+	equal(k, "nodes after an orderly end", len(all), 0)
+}
+
+// Where several servers share a store, the start of one says nothing of another that lives.
+func nodeThatLives(k *kit) {
+	one, run := k.node("one")
+	if !one.Shared() {
+		return // a second server cannot start
+	}
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	_, _, err := one.Since(ctx, 0, 0)
+	k.must(err)
+	_, err = one.Rotate(ctx, k.present(g, 0))
+	k.must(err)
+	k.node("two")
+	k.must(one.Alive(ctx, token.AliveVerb{Run: run, Now: k.now()}))
+	k.pass(2 * time.Minute)
+	k.rotate(g, 0, token.RotateReused) // its answer was not lost
+}
+
+// A server that falls silent has crashed, for what it rotated itself; one that comes back has not.
+func nodeFallenSilent(k *kit) {
+	one, run := k.node("one")
+	if !one.Shared() {
+		return // a second server cannot start
+	}
+	two, run2 := k.node("two")
+	ada := k.person("ada")
+	a, b, c := k.issue(token.Pair, "samples", ada), k.issue(token.Pair, "samples", ada), k.issue(token.Pair, "samples", ada)
+	beat := func(n nodes, run int64) {
+		k.Helper()
+		_, _, err := n.Since(ctx, 0, 0)
+		k.must(err)
+		k.must(n.Alive(ctx, token.AliveVerb{Run: run, Now: k.now()}))
+	}
+	beat(one, run)
+	_, err := one.Rotate(ctx, k.present(a, 0))
+	k.must(err)
+	_, err = two.Rotate(ctx, k.present(b, 0))
+	k.must(err)
+	for range 8 {
+		k.pass(15 * time.Second)
+		beat(two, run2)
+	}
+	k.rotate(a, 0, token.RotatedSame)
+	k.rotate(b, 0, token.RotateReused) // of a server that lives
+	beat(one, run)
+	_, err = one.Rotate(ctx, k.present(c, 0))
+	k.must(err)
+	k.pass(2 * time.Minute)
+	beat(one, run)
+	k.rotate(c, 0, token.RotateReused)
+}
+
+func nodesCountFailures(k *kit) {
+	other := k.beside()
+	ada := k.person("ada")
+	for i := range 6 {
+		store := []account.Store{k, other}[i%2]
+		k.must(store.Failed(ctx, by, "key", ada, k.now(), time.Hour))
+	}
+	failures, _, err := other.Attempts(ctx, "key", k.now(), time.Hour)
+	k.must(err)
+	equal(k, "failures counted by two servers", failures, 6)
+}
+
+func nodesPurgeOneAtATime(k *kit) {
+	one, _ := k.node("one")
+	if !one.Shared() {
+		return // a second server cannot start
+	}
+	two, _ := k.node("two")
+	ada := k.person("ada")
+	for range 6 {
+		k.issue(token.Session, "samples", ada)
+	}
+	k.pass(40 * day)
+	purge := func(n nodes, cursor int64) (int64, int) {
+		k.Helper()
+		next, removed, err := n.Purge(ctx, token.PurgeVerb{Now: k.now(), Cursor: cursor, Batch: 2, Retention: token.Retention{AuditKeep: 400 * day}})
+		k.must(err)
+		return next, removed
+	}
+	next, removed := purge(one, 0)
+	equal(k, "removed by the first", removed, 2)
+	kept, removed := purge(two, 1)
+	equal(k, "removed by the second", removed, 0)
+	equal(k, "cursor of the second", kept, 1)
+	_, removed = purge(one, next)
+	equal(k, "removed by the first again", removed, 2)
+	k.pass(2 * time.Minute) // the first is gone
+	_, removed = purge(two, 0)
+	equal(k, "removed by the second when the first is gone", removed, 2)
+}
+
+// A server whose clock is far from the database's removes nothing, and no clock revives what the state has ended.
+func nodesClockApart(k *kit) {
+	one, _ := k.node("one")
+	if !one.Shared() {
+		return // a file has no clock of its own
+	}
+	ada := k.person("ada")
+	revoked, rotated := k.issue(token.Session, "samples", ada), k.issue(token.Session, "samples", ada)
+	k.revoke(token.RevokeVerb{Grant: revoked.ID})
+	k.rotate(rotated, 0, token.RotatedNow)
+	k.rotate(rotated, 1, token.RotatedNow)
+	for _, apart := range []time.Duration{-time.Hour, time.Hour, 60 * day} {
+		_, removed, err := one.Purge(ctx, token.PurgeVerb{Now: k.now().Add(apart), Batch: 100, Retention: token.Retention{AuditKeep: day}})
+		k.refused(err, token.Conflict)
+		equal(k, "removed", removed, 0)
+	}
+	for _, apart := range []time.Duration{-time.Hour, time.Hour} {
+		v := k.present(revoked, 0)
+		v.Now = k.now().Add(apart)
+		equal(k, "revoked, by a clock apart", k.rotateVerb(v).Outcome, token.RotateRevoked)
+	}
+	v := k.present(rotated, 0)
+	v.Now = k.now().Add(-time.Hour)
+	equal(k, "rotated away, by a clock apart", k.rotateVerb(v).Outcome, token.RotateReused)
+}
