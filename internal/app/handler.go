@@ -8,6 +8,7 @@ import (
 
 	"symbolon/internal/httpio"
 	"symbolon/internal/token"
+	"symbolon/internal/web/api"
 )
 
 // Handler is the whole service: every dialect under its own paths, and what is
@@ -35,6 +36,13 @@ func (a *App) Handler() (http.Handler, error) {
 		}
 	}
 	a.serveStandIn(mux)
+	own, err := a.openAPI()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range own.Routes() {
+		mux.Handle(r.Pattern, a.adapter(api.Failed).Handle(r.Handle))
+	}
 	for _, r := range a.ownRoutes() {
 		mux.Handle(r.Pattern, a.adapter(ownFailure).Handle(r.Handle))
 	}

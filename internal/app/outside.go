@@ -21,20 +21,27 @@ func (d door) SignInDN(ctx context.Context, by token.Caller, dn, password string
 		if !ok {
 			return account.Outside{}, refused("the name is no DN that begins with uid=")
 		}
-		p, err := d.app.ldap.SignIn(ctx, name, password)
-		switch {
-		case errors.Is(err, ldap.ErrBadCredentials):
-			return account.Outside{}, refused(err.Error())
-		case err != nil:
-			return account.Outside{}, fmt.Errorf("signing in by LDAP: %w", err)
-		case p.DN != dn:
+		who, err := d.vouch(ctx, name, password)
+		if err == nil && who.Subject != dn {
 			return account.Outside{}, refused("the directory spells the DN otherwise")
 		}
-		return account.Outside{Subject: p.DN, Login: p.Name, Display: p.CommonName, Email: p.Email,
-			Groups: p.Groups, Decides: d.app.ldap.Groups()}, nil
+		return who, err
 	})
 	return id, asRefusal(err)
 }
 
 // refused gives the log a reason that nobody is told.
 func refused(why string) error { return &account.Error{Kind: account.BadCredentials, Text: why} }
+
+// vouch asks the directory who the person is.
+func (d door) vouch(ctx context.Context, name, password string) (account.Outside, error) {
+	p, err := d.app.ldap.SignIn(ctx, name, password)
+	switch {
+	case errors.Is(err, ldap.ErrBadCredentials):
+		return account.Outside{}, refused(err.Error())
+	case err != nil:
+		return account.Outside{}, fmt.Errorf("signing in by LDAP: %w", err)
+	}
+	return account.Outside{Subject: p.DN, Login: p.Name, Display: p.CommonName, Email: p.Email,
+		Groups: p.Groups, Decides: d.app.ldap.Groups()}, nil
+}

@@ -114,6 +114,9 @@ type SignIn struct {
 	// register base_url/symbolon/callback/NAME as the address to come back to, and
 	// base_url/auth/callback/NAME too where a service of dialect edi has the path /auth.
 	Providers []Provider `yaml:"providers"`
+	// Name of the group whose members see and change everybody's accounts on the pages
+	// and in the API. Empty means nobody.
+	AdminGroup string `yaml:"admin_group"`
 }
 
 // Provider is one outside service that vouches for people: an OpenID provider, or GitHub.

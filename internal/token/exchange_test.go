@@ -224,3 +224,33 @@ func TestNarrowedServiceIsAskedAtTheNextRefresh(t *testing.T) {
 		wantCode(t, err, token.Forbidden)
 	}
 }
+
+// What is ours takes the key of an account without asking any service, and no other text.
+func TestKeyHolder(t *testing.T) {
+	f := newFixture(t)
+	key, g := f.key(token.KeyRequest{})
+	later, _ := f.key(token.KeyRequest{From: f.clock.now().Add(time.Hour)})
+	got, err := f.KeyHolder(f.ctx, token.Caller{}, key)
+	check(t, err)
+	if got.ID != g.ID || got.Account != f.ann {
+		t.Errorf("the key is of grant %d of account %d", got.ID, got.Account)
+	}
+	_, browser := f.browser()
+	for name, text := range map[string]string{"none": "", "not yet": later.Reveal(), "cut": key.Reveal()[:26],
+		"another case": flip(key.Reveal()), "a browser's": browser.Reveal(), "the operator's service key": serviceKey} {
+		if _, err := f.KeyHolder(f.ctx, token.Caller{}, secret.New(text)); token.CodeOf(err) != token.BadCredentials {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	f.clock.add(time.Hour)
+	_, err = f.KeyHolder(f.ctx, token.Caller{}, key)
+	wantCode(t, err, token.Unavailable)
+	check(t, f.CatchUp(f.ctx))
+	_, err = f.Revoke(f.ctx, token.Operator(), token.RevokeRequest{Grant: g.ID})
+	check(t, err)
+	_, err = f.KeyHolder(f.ctx, token.Caller{}, key)
+	wantCode(t, err, token.BadCredentials)
+	f.flaky.set(errDown)
+	_, err = f.KeyHolder(f.ctx, token.Caller{}, later)
+	wantCode(t, err, token.Unavailable)
+}

@@ -133,10 +133,18 @@ func newKey(by Caller, now time.Time, g Grant) (secret.Text, IssueVerb) {
 	return secret.New(text), IssueVerb{By: by, Now: now, SecretHash: hash[:], Grant: g}
 }
 
-// usableKey returns the live grant of an API key; BadCredentials tells nothing
-// of why it is not one.
+// usableKey returns the live grant of an API key that is presented to a service.
 func (e *Engine) usableKey(ctx context.Context, by Caller, svc *Service, key secret.Text) (Grant, error) {
-	if !svc.TakesKeys || len(key.Reveal()) != base64.RawURLEncoding.EncodedLen(keyBytes) {
+	if !svc.TakesKeys {
+		return Grant{}, Refuse(BadCredentials, "not an API key")
+	}
+	return e.liveKey(ctx, by, key)
+}
+
+// liveKey returns the live grant of an API key; BadCredentials tells nothing of why it is
+// not one.
+func (e *Engine) liveKey(ctx context.Context, by Caller, key secret.Text) (Grant, error) {
+	if len(key.Reveal()) != base64.RawURLEncoding.EncodedLen(keyBytes) {
 		return Grant{}, Refuse(BadCredentials, "not an API key")
 	}
 	g, err := e.store.KeyBySecret(ctx, hashSecret(key.Reveal()))
@@ -150,4 +158,15 @@ func (e *Engine) usableKey(ctx context.Context, by Caller, svc *Service, key sec
 	}
 	e.uses.add(g.ID, e.now(), by.Addr)
 	return g, nil
+}
+
+// KeyHolder returns the live grant of an API key, for what is ours rather than a service's.
+// BadCredentials for every other text; Unavailable where the store cannot be read or the
+// news of revocations is older than the bound. Whether the account is active is not asked:
+// disabling it ended the key.
+func (e *Engine) KeyHolder(ctx context.Context, by Caller, key secret.Text) (Grant, error) {
+	if !e.news.fresh(e.now(), e.bound) {
+		return Grant{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+	}
+	return e.liveKey(ctx, by, key)
 }

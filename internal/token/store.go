@@ -283,7 +283,8 @@ type Filter struct {
 	Kinds   []GrantKind
 	Live    bool // not revoked and not past its end at Now
 	Now     time.Time
-	Limit   int // 0 means 1000
+	Before  int64 // grants with smaller numbers than this: the next page; 0 is all
+	Limit   int   // 0 means 1000
 }
 
 // Use is one grant's uses since the last flush.

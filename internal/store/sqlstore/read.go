@@ -114,6 +114,9 @@ func (s *Store) List(ctx context.Context, f token.Filter) (all []token.Grant, er
 	if f.Live {
 		w.and("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)", millis(f.Now))
 	}
+	if f.Before != 0 {
+		w.and("id < ?", f.Before)
+	}
 	query := `SELECT ` + grantColumns + ` FROM grants` + w.suffix("id DESC", f.Limit)
 	err = s.read(ctx, "listing grants", func(tx Tx) (err error) {
 		all, err = collect(tx, scanGrant, query, w.args...)

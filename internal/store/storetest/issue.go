@@ -65,6 +65,13 @@ func issueReadsBack(k *kit) {
 	if diff := cmp.Diff([]token.Grant{out.Grant}, all); diff != "" {
 		k.Errorf("list (-want +got):\n%s", diff)
 	}
+	first := k.issue(token.Session, "samples", ada)
+	second := k.issue(token.Session, "samples", ada)
+	all, err = k.List(ctx, token.Filter{Account: ada, Before: second.ID, Limit: 1})
+	k.must(err)
+	if len(all) != 1 || all[0].ID != first.ID {
+		k.Errorf("before %d there is %v, want %d alone", second.ID, all, first.ID)
+	}
 	_, err = k.Grant(ctx, 4711)
 	k.refused(err, token.NotFound)
 }
