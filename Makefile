@@ -23,7 +23,8 @@ test: tools unit e2e
 unit:
 	$(GO) test ./...
 
-# Real programs against the real binary.
+# Real programs against the real binary. SYMBOLON_SHARED_TIME=60s is how long fifty processes share one file of tokens;
+# without it they do for 20 s.
 e2e: tools build
 	SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 ./e2e/... ./internal/store/...
 

@@ -3,14 +3,14 @@
 set -eu
 
 PATH="$PATH:/usr/sbin" # where slapd is
-need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd node=nodejs npm=npm"
+need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd javac=default-jdk-headless node=nodejs npm=npm"
 
 missing=""
 for pair in $need; do
 	command -v "${pair%%=*}" >/dev/null 2>&1 || missing="$missing ${pair#*=}"
 done
-# A library, for Debian's own Python: another one on the path does not see it.
-/usr/bin/python3 -c 'import jwt' >/dev/null 2>&1 || missing="$missing python3-jwt"
+# Libraries, for Debian's own Python: another one on the path does not see them.
+/usr/bin/python3 -c 'import jwt, cryptography' >/dev/null 2>&1 || missing="$missing python3-jwt python3-cryptography"
 # PostgreSQL's programs lie beside the path, a folder for each release.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 # The OpenID provider that the tests sign in at, of the versions in its lock file, kept
