@@ -84,7 +84,12 @@ func Open(ctx context.Context, o Options) (*App, error) {
 }
 
 // Close closes the store; the lock on the data folder goes with it.
-func (a *App) Close() error { return a.db.Close() }
+func (a *App) Close() error {
+	if a.ldap != nil {
+		a.ldap.Close()
+	}
+	return a.db.Close()
+}
 
 func (a *App) services() []*token.Service {
 	var all []*token.Service

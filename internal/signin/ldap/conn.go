@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
+	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	goldap "github.com/go-ldap/ldap/v3"
@@ -37,32 +39,42 @@ func unreachable(err error) bool {
 // errUnsafe marks a connection that could not be encrypted.
 var errUnsafe = errors.New("no safe connection")
 
-// conn is one connection; closing it frees everything that waits for it.
+// conn is one connection. It ends with the context it is lent to, which frees everything
+// that waits for it.
 type conn struct {
 	*goldap.Conn
-	stop func() bool
+	raw    *bounded
+	made   time.Time
+	stop   func() bool // takes it back from the context; false if that has ended
+	expiry *time.Timer // of an idle one
 }
 
-func (c conn) Close() {
+func (c *conn) Close() {
 	c.stop()
 	c.Conn.Close()
 }
 
-// dial connects and encrypts. The connection ends with ctx, which must have a deadline.
-func dial(ctx context.Context, s server) (conn, error) {
+// lend gives the connection to one sign-in, whose context must have a deadline.
+func (c *conn) lend(ctx context.Context) {
+	c.raw.left.Store(maxBytes)
+	c.stop = context.AfterFunc(ctx, func() { c.raw.Close() })
+}
+
+// dial connects and encrypts. The connection is lent to ctx, which must have a deadline.
+func dial(ctx context.Context, s server) (*conn, error) {
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(ctx, "tcp", s.address)
 	if err != nil {
-		return conn{}, fmt.Errorf("connecting: %w", err)
+		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	made, err := speak(ctx, s, &bounded{raw, maxBytes})
-	if err != nil {
-		stop()
+	c := &conn{raw: &bounded{Conn: raw}, made: time.Now()}
+	c.lend(ctx)
+	if c.Conn, err = speak(ctx, s, c.raw); err != nil {
+		c.stop()
 		raw.Close()
-		return conn{}, err
+		return nil, err
 	}
-	return conn{made, stop}, nil
+	return c, nil
 }
 
 func speak(ctx context.Context, s server, raw net.Conn) (*goldap.Conn, error) {
@@ -87,16 +99,17 @@ func speak(ctx context.Context, s server, raw net.Conn) (*goldap.Conn, error) {
 // bounded ends a connection that brings too much.
 type bounded struct {
 	net.Conn
-	left int
+	left atomic.Int64
 }
 
 var errTooMuch = errors.New("the server sent more than a sign-in needs")
 
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.left == 0 {
+	left := b.left.Load()
+	if left <= 0 {
 		return 0, errTooMuch
 	}
-	n, err := io.LimitReader(b.Conn, int64(b.left)).Read(p)
-	b.left -= n
+	n, err := io.LimitReader(b.Conn, left).Read(p)
+	b.left.Add(-int64(n))
 	return n, err
 }

@@ -1,9 +1,9 @@
 // Package ldap asks a directory server whether a name and password belong together,
 // by binding as that person (RFC 4513 §5.1.3), and what it knows of the person.
 //
-// Each sign-in has a connection of its own, encrypted and verified unless the
-// configuration says that a loopback server is plain. It owns escaping, limits and the
-// choice of server. It knows no accounts: what a directory's person is here, and how
+// Each person signs in on a connection of its own, encrypted and verified unless the
+// configuration says that a loopback server is plain; those for searching are kept. It
+// owns escaping, limits and the choice of server. It knows no accounts: what a directory's person is here, and how
 // often somebody may guess, is the business of others.
 package ldap
 
@@ -56,6 +56,7 @@ type server struct {
 	url, address string
 	tls          *tls.Config // of ldaps or StartTLS; nil speaks plain
 	start        bool        // StartTLS
+	searchers    *pool
 }
 
 type group struct {
@@ -108,7 +109,7 @@ func newServer(text string, plain bool, roots *x509.CertPool) (server, error) {
 	if err != nil {
 		return server{}, fmt.Errorf("reading ldap.servers: %w", err)
 	}
-	s := server{url: text, address: u.Host, start: u.Scheme == "ldap" && !plain}
+	s := server{url: text, address: u.Host, start: u.Scheme == "ldap" && !plain, searchers: &pool{}}
 	if u.Port() == "" {
 		s.address += map[string]string{"ldap": ":389", "ldaps": ":636"}[u.Scheme]
 	}
@@ -147,6 +148,13 @@ func readPassword(file string) (secret.Text, error) {
 		return secret.Text{}, fmt.Errorf("reading ldap.bind_password_file: %s is empty; put the password of bind_dn there", file)
 	}
 	return secret.New(password), nil
+}
+
+// Close closes the connections that are kept. Sign-ins after it still work.
+func (d *Directory) Close() {
+	for _, s := range d.servers {
+		s.searchers.close()
+	}
 }
 
 // Groups returns the names of the groups here whose members the directory decides.
@@ -210,12 +218,7 @@ func (d *Directory) SignIn(ctx context.Context, name, password string) (Person, 
 func (d *Directory) ask(ctx context.Context, s server, name, password string) (Person, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(d.conf.Timeout))
 	defer cancel()
-	conn, err := dial(ctx, s)
-	if err != nil {
-		return Person{}, err
-	}
-	defer conn.Close()
-	entry, err := d.prove(conn, name, password)
+	entry, err := d.prove(ctx, s, name, password)
 	if err != nil {
 		return Person{}, err
 	}

@@ -271,7 +271,8 @@ func TestBoundedConnection(t *testing.T) {
 			}
 		}
 	}()
-	b := &bounded{here, 7}
+	b := &bounded{Conn: here}
+	b.left.Store(7)
 	buf := make([]byte, 10)
 	var sizes []int
 	for {

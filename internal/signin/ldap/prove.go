@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,10 +20,15 @@ var refusals = []uint16{
 }
 
 // prove returns the one entry of the person, once the password has been found right.
-func (d *Directory) prove(c conn, name, password string) (*goldap.Entry, error) {
+func (d *Directory) prove(ctx context.Context, s server, name, password string) (*goldap.Entry, error) {
 	if d.conf.UserDN == "" {
-		return d.searchThenBind(c, name, password)
+		return d.searchThenBind(ctx, s, name, password)
 	}
+	c, err := dial(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
 	dn := strings.Replace(d.conf.UserDN, "NAME", goldap.EscapeDN(name), 1)
 	if err := bind(c, dn, password); err != nil {
 		return nil, err
@@ -30,25 +36,62 @@ func (d *Directory) prove(c conn, name, password string) (*goldap.Entry, error) 
 	return d.find(c, dn, goldap.ScopeBaseObject, name)
 }
 
-func (d *Directory) searchThenBind(c conn, name, password string) (*goldap.Entry, error) {
-	if d.conf.BindDN != "" {
-		if err := c.Bind(d.conf.BindDN, d.password.Reveal()); err != nil {
-			return nil, fmt.Errorf("signing in to the directory as bind_dn: %w", err)
-		}
+// searchThenBind has a connection of its own for the person, which is closed: whatever was
+// asked on it next would be asked as that person.
+func (d *Directory) searchThenBind(ctx context.Context, s server, name, password string) (*goldap.Entry, error) {
+	entry, err := d.search(ctx, s, name)
+	if err != nil && !errors.Is(err, ErrBadCredentials) {
+		return nil, err
 	}
-	entry, err := d.find(c, d.conf.Base, goldap.ScopeWholeSubtree, name)
-	if errors.Is(err, ErrBadCredentials) {
+	c, dialErr := dial(ctx, s)
+	if dialErr != nil {
+		return nil, dialErr
+	}
+	defer c.Close()
+	if err != nil {
 		// As many questions as for a name that is there.
 		_ = c.Bind(strings.TrimSuffix("uid="+goldap.EscapeDN(name)+","+d.conf.Base, ","), password)
-	}
-	if err != nil {
 		return nil, err
 	}
 	return entry, bind(c, entry.DN, password)
 }
 
+// search finds the person's entry on a connection that was kept, or a new one. One that
+// was kept may have died meanwhile: then a new one takes its place, once.
+func (d *Directory) search(ctx context.Context, s server, name string) (*goldap.Entry, error) {
+	if c := s.searchers.take(); c != nil {
+		c.lend(ctx)
+		entry, err := d.searchOn(c, s, name)
+		if err == nil || !unreachable(err) || ctx.Err() != nil {
+			return entry, err
+		}
+	}
+	c, err := dial(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if d.conf.BindDN != "" {
+		if err := c.Bind(d.conf.BindDN, d.password.Reveal()); err != nil {
+			c.Close()
+			return nil, fmt.Errorf("signing in to the directory as bind_dn: %w", err)
+		}
+	}
+	return d.searchOn(c, s, name)
+}
+
+// searchOn keeps the connection afterwards, if it still answers.
+func (d *Directory) searchOn(c *conn, s server, name string) (*goldap.Entry, error) {
+	entry, err := d.find(c, d.conf.Base, goldap.ScopeWholeSubtree, name)
+	if err != nil && unreachable(err) {
+		c.Close()
+	} else {
+		s.searchers.put(c)
+	}
+	return entry, err
+}
+
 // bind signs in as a person. The password is not empty.
-func bind(c conn, dn, password string) error {
+func bind(c *conn, dn, password string) error {
 	err := c.Bind(dn, password)
 	switch {
 	case err == nil:
@@ -68,7 +111,7 @@ func refusal(err error) error {
 
 // find returns the one entry that matches. None or several are bad credentials.
 // References to other servers are not followed.
-func (d *Directory) find(c conn, base string, scope int, name string) (*goldap.Entry, error) {
+func (d *Directory) find(c *conn, base string, scope int, name string) (*goldap.Entry, error) {
 	filter := strings.ReplaceAll(d.conf.Filter, "NAME", goldap.EscapeFilter(name))
 	seconds := max(1, int(time.Duration(d.conf.Timeout)/time.Second))
 	attributes := []string{"uid", "cn", "mail"}

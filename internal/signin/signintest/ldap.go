@@ -32,9 +32,11 @@ type Directory struct {
 	// Mute answers nothing.
 	Mute bool
 
-	mu    sync.Mutex
-	binds []string
-	end   chan struct{}
+	mu       sync.Mutex
+	binds    []string
+	searches []string
+	open     map[net.Conn]string // :: connection → DN it is bound as
+	end      chan struct{}
 }
 
 // NewDirectory starts a directory that ends with the test.
@@ -44,7 +46,7 @@ func NewDirectory(t testing.TB, entries ...Entry) *Directory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Directory{URL: "ldap://" + ln.Addr().String(), Entries: entries, end: make(chan struct{})}
+	d := &Directory{URL: "ldap://" + ln.Addr().String(), Entries: entries, open: map[net.Conn]string{}, end: make(chan struct{})}
 	t.Cleanup(func() {
 		close(d.end)
 		ln.Close()
@@ -68,8 +70,39 @@ func (d *Directory) Binds() []string {
 	return slices.Clone(d.binds)
 }
 
+// Searches returns, for each search, the DN as which it was made; "" for nobody.
+func (d *Directory) Searches() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.searches)
+}
+
+// Open returns how many connections there are.
+func (d *Directory) Open() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.open)
+}
+
+// Drop ends all connections, as a server does that is started anew.
+func (d *Directory) Drop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.open {
+		c.Close()
+	}
+}
+
 func (d *Directory) serve(c net.Conn) {
-	defer c.Close()
+	d.mu.Lock()
+	d.open[c] = ""
+	d.mu.Unlock()
+	defer func() {
+		c.Close()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.open, c)
+	}()
 	for {
 		p, err := ber.ReadPacket(c)
 		if err != nil || len(p.Children) < 2 {
@@ -84,7 +117,7 @@ func (d *Directory) serve(c net.Conn) {
 				return
 			}
 		default:
-			for _, answer := range d.answers(p.Children[1]) {
+			for _, answer := range d.answers(c, p.Children[1]) {
 				if _, err := c.Write(message(p.Children[0].Value.(int64), answer)); err != nil {
 					return
 				}
@@ -100,7 +133,7 @@ func message(id int64, op *ber.Packet) []byte {
 	return m.Bytes()
 }
 
-func (d *Directory) answers(op *ber.Packet) []*ber.Packet {
+func (d *Directory) answers(c net.Conn, op *ber.Packet) []*ber.Packet {
 	if d.Answer != nil {
 		if code, ok := d.Answer(op.Tag); ok {
 			return []*ber.Packet{result(answerTo(op.Tag), code)}
@@ -108,8 +141,11 @@ func (d *Directory) answers(op *ber.Packet) []*ber.Packet {
 	}
 	switch op.Tag {
 	case goldap.ApplicationBindRequest:
-		return []*ber.Packet{result(goldap.ApplicationBindResponse, d.bind(text(op.Children[1]), op.Children[2].Data.String()))}
+		return []*ber.Packet{result(goldap.ApplicationBindResponse, d.bind(c, text(op.Children[1]), op.Children[2].Data.String()))}
 	case goldap.ApplicationSearchRequest:
+		d.mu.Lock()
+		d.searches = append(d.searches, d.open[c])
+		d.mu.Unlock()
 		return d.search(op)
 	}
 	return []*ber.Packet{result(answerTo(op.Tag), goldap.LDAPResultProtocolError)}
@@ -123,15 +159,17 @@ func answerTo(op ber.Tag) ber.Tag {
 	return op + 1
 }
 
-func (d *Directory) bind(dn, password string) uint16 {
+func (d *Directory) bind(c net.Conn, dn, password string) uint16 {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.binds = append(d.binds, dn)
-	d.mu.Unlock()
+	d.open[c] = "" // whatever the outcome (RFC 4513 §4)
 	if password == "" {
 		return goldap.LDAPResultSuccess
 	}
 	for _, e := range d.Entries {
 		if e.Password == password && sameDN(e.DN, dn) {
+			d.open[c] = dn
 			return goldap.LDAPResultSuccess
 		}
 	}
