@@ -32,6 +32,7 @@ type accountAdd struct {
 	Name          string   `help:"Name as people write it." placeholder:"\"First Last\""`
 	Email         string   `help:"E-mail address." placeholder:"ADDRESS"`
 	Group         []string `help:"Group to join; may be repeated." placeholder:"NAME"`
+	Identity      []string `help:"Way to sign in, as PROVIDER:SUBJECT, such as orcid:0000-0002-1825-0097; may be repeated." placeholder:"PROVIDER:SUBJECT" sep:"none"`
 }
 
 func (c *accountAdd) Run(ctx context.Context, t *terminal, all *commands) error {
@@ -44,6 +45,10 @@ func (c *accountAdd) Run(ctx context.Context, t *terminal, all *commands) error 
 		n.Password = password
 	}
 	return all.withApp(ctx, t, false, func(a *app.App) error {
+		var err error
+		if n.Identities, err = identities(a.Config, c.Identity); err != nil {
+			return err
+		}
 		acc, err := a.Accounts.Add(ctx, operator, n)
 		if err != nil {
 			return err
@@ -146,11 +151,12 @@ type accountSet struct {
 	Type          *string  `help:"person or application." enum:"person,application"`
 	AddGroup      []string `help:"Join this group; may be repeated." placeholder:"NAME"`
 	RemoveGroup   []string `help:"Leave this group; may be repeated." placeholder:"NAME"`
+	Identity      []string `help:"Further way to sign in, as PROVIDER:SUBJECT, such as orcid:0000-0002-1825-0097; may be repeated." placeholder:"PROVIDER:SUBJECT" sep:"none"`
 	Attr          []string `help:"What a dialect must answer, as SERVICE.KEY=VALUE (an empty value removes it); may be repeated." placeholder:"SERVICE.KEY=VALUE" sep:"none"`
 }
 
 func (c *accountSet) Run(ctx context.Context, t *terminal, all *commands) error {
-	if c.Name == nil && c.Email == nil && c.Type == nil && !c.PasswordStdin && len(c.AddGroup)+len(c.RemoveGroup)+len(c.Attr) == 0 {
+	if c.Name == nil && c.Email == nil && c.Type == nil && !c.PasswordStdin && len(c.AddGroup)+len(c.RemoveGroup)+len(c.Attr)+len(c.Identity) == 0 {
 		return usage("say what to change: see symbolon account set --help")
 	}
 	change := account.Change{Display: c.Name, Email: c.Email, Type: c.Type, AddGroups: c.AddGroup, RemoveGroups: c.RemoveGroup}
@@ -175,7 +181,22 @@ func (c *accountSet) Run(ctx context.Context, t *terminal, all *commands) error 
 		if err := knownServices(a, change.Attrs); err != nil {
 			return err
 		}
+		linked, err := identities(a.Config, c.Identity)
+		if err != nil {
+			return err
+		}
 		acc, err := a.Accounts.Set(ctx, operator, c.Account, change)
+		if err != nil {
+			return err
+		}
+		for _, i := range linked {
+			if err := a.Accounts.Link(ctx, operator, acc.ID, i.Provider, account.Outside{Subject: i.Subject}); err != nil {
+				return err
+			}
+		}
+		if len(linked) > 0 {
+			acc, err = a.Accounts.Get(ctx, c.Account)
+		}
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,13 @@ func outside(sub token.Subject) []profile {
 func profileOf(id token.Identity) profile {
 	p := profile{idpName: id.Provider, idpUID: id.Subject, commonName: id.Name, email: id.Email, linkedAt: id.LinkedAt}
 	switch id.Provider {
-	case ldapProvider, "github", "microsoft":
+	case ldapProvider, "microsoft":
+	case "github":
+		// There a profile was its page's address. Sign-in here knows the number alone: the
+		// page passes to another person with the login.
+		if !strings.HasPrefix(id.Subject, "https://github.com/") {
+			p.idpUID = id.Provider + ":" + id.Subject
+		}
 	case "orcid":
 		p.idpUID = "https://orcid.org/" + strings.TrimPrefix(id.Subject, "https://orcid.org/")
 	case "google":
