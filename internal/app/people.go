@@ -163,25 +163,26 @@ func (p people) setActive(ctx context.Context, by token.Caller, a account.Accoun
 		_, err := p.app.Accounts.Enable(ctx, asBy(by), a.Name)
 		return asRefusal(err)
 	}
-	by.Operator, by.Actor = true, asBy(by).Actor
+	by.Operator, by.Actor, by.Service = true, asBy(by).Actor, p.service
 	_, err := p.app.Engine.EndAccount(ctx, by, a.ID, account.Disabled, "deactivated by an admin")
 	return err
 }
 
-// mayEnable refuses an account that the operator disabled: an admin of one service
-// opens again only what an admin closed.
+// mayEnable refuses an account that the operator or an admin of more than this service
+// disabled: an admin of one service opens again only what an admin of it closed.
 func (p people) mayEnable(ctx context.Context, a account.Account) error {
-	lines, err := p.app.Store.Audit(ctx, audit.Filter{Account: a.ID})
+	lines, err := p.app.Store.Audit(ctx, audit.Filter{Account: a.ID, Kinds: []audit.Kind{audit.AccountDisabled}})
 	if err != nil {
 		return err
 	}
 	for _, l := range lines { // newest first
-		if l.Kind == audit.AccountDisabled && strings.HasPrefix(l.Actor, "account ") {
+		if l.Account != a.ID { // one that was joined into it
+			continue
+		}
+		if l.Service == p.service {
 			return nil
 		}
-		if l.Kind == audit.AccountDisabled {
-			break
-		}
+		break
 	}
 	return token.Refuse(token.Conflict, "the operator deactivated this user: ask the operator")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"symbolon/internal/account"
+	"symbolon/internal/audit"
 	"symbolon/internal/config"
 	"symbolon/internal/token"
 )
@@ -177,6 +178,26 @@ func TestWhatTheOperatorDisabled(t *testing.T) {
 		`{"msg":"the operator deactivated this user: ask the operator"}`+"\n")
 	w, _ := e.itemLogin("ada", adaPassword)
 	wantAnswer(t, w, 404, badLogin)
+}
+
+// TestWhatAnAdminOfAllDisabled: an admin on the pages is an account too, and of more than
+// one service; what another service's admin closed is not this one's either.
+func TestWhatAnAdminOfAllDisabled(t *testing.T) {
+	for _, service := range []string{"", "other"} {
+		e := newSignIn(t)
+		admin := first(e.pairOf("warehouse", e.boss()))
+		by := token.Caller{Actor: "account 7", Operator: true, Service: service}
+		if _, err := e.app.Engine.EndAccount(t.Context(), by, e.ada.ID, account.Disabled, "left"); err != nil {
+			t.Fatal(err)
+		}
+		lines, err := e.app.Store.Audit(t.Context(), audit.Filter{Account: e.ada.ID, Kinds: []audit.Kind{audit.AccountDisabled}})
+		if err != nil || len(lines) != 1 || lines[0].Actor != "account 7" {
+			t.Errorf("lines %+v, %v; want one by account 7", lines, err)
+		}
+		wantAnswer(t, e.do("POST", "/api/users/"+e.ada.Subjects["warehouse"], `{"status":1}`,
+			"Content-Type", "application/json", "Authorization", "Bearer "+admin), 409,
+			`{"msg":"the operator deactivated this user: ask the operator"}`+"\n")
+	}
 }
 
 // TestNoApplicationAnyMore: the type decides at once, in both directions.

@@ -18,11 +18,12 @@ type ApplicationRequest struct {
 // IssueApplication makes an application token; only accounts of type
 // application get one. It has no exp: it is good while its grant is on the
 // allow list, until policy, idleness or revocation ends that (itempath.md §10).
-func (e *Engine) IssueApplication(ctx context.Context, by Caller, req ApplicationRequest) (Tokens, error) {
+func (e *Engine) IssueApplication(ctx context.Context, by Caller, req ApplicationRequest) (t Tokens, err error) {
 	svc, err := e.service(req.Service)
 	if err != nil {
 		return Tokens{}, err
 	}
+	defer func() { e.tally.add(e.now(), svc.Name, "", err) }()
 	account, with := req.Account, int64(0)
 	if req.Token != "" {
 		if account, with, err = e.holder(ctx, svc, req.Token); err != nil {

@@ -69,6 +69,7 @@ type Engine struct {
 	holders     *holders
 	uses        *uses
 	unsure      unsure
+	tally       *tally
 	news        news
 	notes       notes
 	serviceKeys atomic.Pointer[map[string]int64] // :: service → grant of its ServiceKey
@@ -80,7 +81,7 @@ func New(o Options) *Engine {
 	e := &Engine{
 		store: o.Store, keys: o.Keys, now: o.Now, bound: o.Bound, log: o.Log,
 		statusBase: o.StatusBase, places: newPlaces(),
-		services: map[string]*Service{}, ended: newEnded(), allowed: newAllowed(), cache: newCache(), holders: newHolders(), uses: newUses(),
+		services: map[string]*Service{}, ended: newEnded(), allowed: newAllowed(), cache: newCache(), holders: newHolders(), uses: newUses(), tally: newTally(),
 	}
 	e.bound = cmp.Or(e.bound, 30*time.Second)
 	e.browserIdle = cmp.Or(o.BrowserIdle, 12*time.Hour)

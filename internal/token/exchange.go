@@ -11,11 +11,12 @@ import (
 
 // Exchange turns an API key into tokens of one service. It makes no row: the
 // tokens carry the key's own grant and end with it.
-func (e *Engine) Exchange(ctx context.Context, by Caller, service string, key secret.Text) (Tokens, error) {
+func (e *Engine) Exchange(ctx context.Context, by Caller, service string, key secret.Text) (t Tokens, err error) {
 	svc, err := e.service(service)
 	if err != nil {
 		return Tokens{}, err
 	}
+	defer func() { e.tally.add(e.now(), svc.Name, DeedIssued, err) }()
 	asked := e.now()
 	g, err := e.usableKey(ctx, by, svc, key)
 	if err != nil {
@@ -28,7 +29,7 @@ func (e *Engine) Exchange(ctx context.Context, by Caller, service string, key se
 	if err := svc.Admit(sub); err != nil {
 		return Tokens{}, err
 	}
-	t, err := e.mintPair(svc, Mint{Grant: g, Subject: sub, Cap: g.ExpiresAt}, asked)
+	t, err = e.mintPair(svc, Mint{Grant: g, Subject: sub, Cap: g.ExpiresAt}, asked)
 	t.Asked = asked
 	return t, err
 }
@@ -36,11 +37,12 @@ func (e *Engine) Exchange(ctx context.Context, by Caller, service string, key se
 // ExchangeFor mints for any subject of a service, given the secret that the
 // operator configured for it (edi.md §1.4). The tokens cannot be refreshed past
 // one lifetime. Forbidden means a wrong secret or none configured.
-func (e *Engine) ExchangeFor(ctx context.Context, by Caller, service string, key secret.Text, subject string) (Tokens, error) {
+func (e *Engine) ExchangeFor(ctx context.Context, by Caller, service string, key secret.Text, subject string) (t Tokens, err error) {
 	svc, err := e.service(service)
 	if err != nil {
 		return Tokens{}, err
 	}
+	defer func() { e.tally.add(e.now(), svc.Name, DeedIssued, err) }()
 	id, on := (*e.serviceKeys.Load())[service]
 	switch {
 	case !sameHash(hashSecret(key.Reveal()), svc.ServiceKey) || !on || e.ended.has(id):

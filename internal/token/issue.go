@@ -22,11 +22,12 @@ type IssueRequest struct {
 // Issue makes a grant and mints its tokens. An operator may issue for any
 // active account; an account for itself; whoever holds an API key for the key's
 // account, and those tokens end with the key.
-func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (Tokens, error) {
+func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (t Tokens, err error) {
 	svc, err := e.service(req.Service)
 	if err != nil {
 		return Tokens{}, err
 	}
+	defer func() { e.tally.add(e.now(), svc.Name, "", err) }() // a grant made is an audit line
 	if err := checkLabel(req.Label); err != nil {
 		return Tokens{}, err
 	}
@@ -53,7 +54,7 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (Tokens
 		return Tokens{}, err
 	}
 	e.apply(Ended{Grants: issued.Ended})
-	t, err := e.mintPair(svc, Mint{Grant: issued.Grant, Subject: issued.Subject, Cap: issued.Grant.Cap}, now)
+	t, err = e.mintPair(svc, Mint{Grant: issued.Grant, Subject: issued.Subject, Cap: issued.Grant.Cap}, now)
 	t.Asked, t.Ended = now, issued.Ended
 	return t, err
 }

@@ -18,11 +18,12 @@ type RefreshRequest struct {
 // Refresh gives new tokens for a good one. In a rotating service the presented
 // token is dead from then on, and a replay of it is judged by its generation;
 // elsewhere no store is touched and the new end never passes the token's cap.
-func (e *Engine) Refresh(ctx context.Context, by Caller, req RefreshRequest) (Tokens, error) {
+func (e *Engine) Refresh(ctx context.Context, by Caller, req RefreshRequest) (t Tokens, err error) {
 	svc, err := e.service(req.Service)
 	if err != nil {
 		return Tokens{}, err
 	}
+	defer func() { e.tally.add(e.now(), svc.Name, DeedRefreshed, err) }()
 	if req.Accept == nil {
 		req.Accept = []Kind{Refresh}
 	}
@@ -33,7 +34,7 @@ func (e *Engine) Refresh(ctx context.Context, by Caller, req RefreshRequest) (To
 	if err != nil {
 		return Tokens{}, err
 	}
-	t, err := e.extend(ctx, svc, c)
+	t, err = e.extend(ctx, svc, c)
 	if err == nil {
 		e.uses.add(c.Grant, e.now(), by.Addr)
 	}

@@ -67,10 +67,12 @@ func (e *Engine) revokeToken(ctx context.Context, v RevokeVerb, req RevokeReques
 }
 
 // EndAccount revokes all an account has and makes it disabled or deleted, in
-// one transaction. Only operators may; enabling again revives nothing.
+// one transaction. Operators may, and an account may delete itself; enabling
+// again revives nothing. Of a deleted one the audit keeps the number.
 func (e *Engine) EndAccount(ctx context.Context, by Caller, account int64, status, reason string) (Ended, error) {
-	if !by.Operator {
-		return Ended{}, Refuse(Forbidden, "only operators disable or delete accounts")
+	itself := by.Account != 0 && by.Account == account && status == "deleted"
+	if !by.Operator && !itself {
+		return Ended{}, Refuse(Forbidden, "only operators disable accounts and delete those of others")
 	}
 	return e.revoke(ctx, RevokeVerb{By: by, Now: e.now(), Reason: reason, Account: account, Status: status})
 }

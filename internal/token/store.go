@@ -76,6 +76,9 @@ type Reader interface {
 	Head(ctx context.Context) (int64, error)
 	// List returns the grants a filter matches, newest first.
 	List(context.Context, Filter) ([]Grant, error)
+	// Activity returns what was done, by hour, service and deed: what was added,
+	// and the grants made and ended and the sign-ins refused of the audit lines.
+	Activity(ctx context.Context, since, until time.Time) ([]Activity, error)
 }
 
 // Feed is the numbered list of everything that makes a token worse.
@@ -94,6 +97,8 @@ type Feed interface {
 type Upkeep interface {
 	// Touch adds uses to grants.
 	Touch(context.Context, []Use) error
+	// AddActivity adds counts to hours; several servers add up.
+	AddActivity(context.Context, []Activity) error
 	// EndReplaced revokes a replaced grant whose end has come, with all that
 	// was made with it; the result is empty where there is none, or another
 	// server was faster.

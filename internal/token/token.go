@@ -260,6 +260,7 @@ type Caller struct {
 	Actor    string // "operator", "token", "key", "account"
 	Operator bool   // whoever may run commands on the server's own data
 	Account  int64  // a signed-in account
+	Service  string // the one service whose admin asks; "" for everybody else
 	Addr     string
 	Agent    string
 }

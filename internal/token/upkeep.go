@@ -104,6 +104,7 @@ func (k *Keeper) tend(ctx context.Context) {
 	if now.Sub(k.flushed) >= flushEvery {
 		k.flushed = now
 		k.check("writing last uses", k.e.FlushUses(ctx))
+		k.check("counting activity", k.e.flushActivity(ctx))
 	}
 	if now.Sub(k.purged) >= purgeEvery && !k.clock.held() {
 		k.purged = now
@@ -129,6 +130,7 @@ func (k *Keeper) end(ctx context.Context) {
 	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
 	k.check("writing last uses", k.e.FlushUses(ctx))
+	k.check("counting activity", k.e.flushActivity(ctx))
 	k.check("noting the end of the server", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: k.e.now(), Hold: k.clock.hold, Final: true}))
 }
 

@@ -174,15 +174,18 @@ func (v *verb) setStatus(rv token.RevokeVerb, old string) (keys []int64, err err
 			return nil, err
 		}
 	}
-	return keys, v.note(kind, audit.Event{Account: rv.Account, Detail: rv.Reason})
+	return keys, v.note(kind, audit.Event{Account: rv.Account, Service: v.by.Service, Detail: rv.Reason})
 }
 
-// What a deleted account leaves: its name, identities and subjects, so that nobody is given them again.
+// What a deleted account leaves: its name, identities and subjects, so that nobody is given them again, and audit lines with
+// its number. What those say of an account rather than of a grant may name the person.
 var forgetAccount = []string{
 	`UPDATE accounts SET display = '', email = '', password_hash = '' WHERE id = $1`,
 	`UPDATE identities SET name = '', email = '' WHERE account_id = $1`,
-	`UPDATE grants SET addr = '', agent = '' WHERE account_id = $1`,
-	`UPDATE audit SET addr = '', agent = '' WHERE account_id = $1 OR account_id IN (SELECT id FROM accounts WHERE joined_into = $1)`,
+	`UPDATE grants SET addr = '', agent = '', last_addr = '' WHERE account_id = $1`,
+	`UPDATE audit SET addr = '', agent = '', detail = CASE WHEN grant_id = 0 THEN '' ELSE detail END
+		WHERE account_id = $1 OR account_id IN (SELECT id FROM accounts WHERE joined_into = $1)`,
+	`UPDATE audit SET addr = '', agent = '' WHERE actor = 'account ' || CAST($1 AS BIGINT) AND (addr <> '' OR agent <> '')`,
 	`DELETE FROM attrs WHERE account_id = $1`,
 	`DELETE FROM members WHERE account_id = $1`,
 }

@@ -17,13 +17,15 @@ const (
 	purgeMargin  = 24 * time.Hour // kept after nothing can be valid any more
 	feedKept     = 7 * 24 * time.Hour
 	attemptsKept = 24 * time.Hour
+	activityKept = 400 * 24 * time.Hour
 	runsKept     = 2 * 24 * time.Hour
 	crashSlack   = time.Minute // a run crashes at most this long after its last sign of life
 )
 
-// Where an older use is noted late, or nothing is known of where it came from, the address stays.
+// Where an older use is noted late, or nothing is known of where it came from, the address stays; a grant that has ended
+// is told none, since its account may have been deleted.
 const touchGrant = `UPDATE grants SET use_count = use_count + $3,
-	last_addr = CASE WHEN $4 = '' OR last_used_at > $2 THEN last_addr ELSE $4 END,
+	last_addr = CASE WHEN $4 = '' OR revoked_at IS NOT NULL OR last_used_at > $2 THEN last_addr ELSE $4 END,
 	last_used_at = CASE WHEN last_used_at > $2 THEN last_used_at ELSE $2 END WHERE id = $1`
 
 // Touch adds uses to grants; those that are gone are passed over.
@@ -116,6 +118,8 @@ func (v *verb) trim(pv token.PurgeVerb) error {
 		{`DELETE FROM cutoffs WHERE (service, name) IN (SELECT service, name FROM cutoffs WHERE until < $1 LIMIT $2)`, purgeMargin},
 		{`DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)`, pv.AuditKeep},
 		{`DELETE FROM resets WHERE account_id IN (SELECT account_id FROM resets WHERE expires_at < $1 LIMIT $2)`, attemptsKept},
+		{`DELETE FROM activity WHERE (hour, service, what) IN (SELECT hour, service, what FROM activity WHERE hour < $1 LIMIT $2)`,
+			shortest(activityKept, pv.AuditKeep)},
 		{`DELETE FROM attempts WHERE key IN (SELECT key FROM attempts WHERE last_at < $1 LIMIT $2)`, attemptsKept},
 		{`DELETE FROM nodes WHERE run IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
 		{`DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
@@ -128,6 +132,14 @@ func (v *verb) trim(pv token.PurgeVerb) error {
 		}
 	}
 	return nil
+}
+
+// shortest returns how long something is kept where 0 is for ever.
+func shortest(a, b time.Duration) time.Duration {
+	if b == 0 {
+		return a
+	}
+	return min(a, b)
 }
 
 // Start marks runs whose servers are gone without an end as crashed, and begins another; see token.Upkeep. It returns the

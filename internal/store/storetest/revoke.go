@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -199,13 +200,23 @@ func revokeDelete(k *kit) {
 	k.must(k.AddMember(ctx, by, k.now(), "lab", "ada"))
 	g, bobs := k.issue(token.Session, "ecology", ada), k.issue(token.Session, "ecology", bob)
 	own := token.Caller{Actor: "account", Account: ada, Addr: "192.0.2.7", Agent: "browser"}
+	k.must(k.Touch(ctx, []token.Use{{Grant: g.ID, At: k.now(), Count: 1, Addr: "192.0.2.7"}}))
+	elsewhere := account.By{Actor: fmt.Sprintf("account %d", ada), Addr: "192.0.2.7", Agent: "browser"}
+	_, err = k.AddGroup(ctx, elsewhere, k.now(), "other", strings.Repeat("9", 32), "bob")
+	k.must(err)
+	total := len(k.events(0))
 	ended := k.revoke(token.RevokeVerb{By: own, Account: ada, Status: account.Deleted})
 	k.ended("deleted", ended, g.ID)
 	equal(k, "another's grant", k.grant(bobs.ID).State(k.now()), "live")
 	equal(k, "stale entries of who lost the group", k.inFeed(ofGrant(token.EntryStale, bobs.ID)), 1)
 	groups, err := k.Groups(ctx)
 	k.must(err)
-	equal(k, "groups", len(groups), 0)
+	equal(k, "groups", len(groups), 1)
+	for _, e := range k.events(0) {
+		if e.Actor == elsewhere.Actor && e.Addr+e.Agent != "" {
+			k.Errorf("audit line %+v still says from where the deleted person did it", e)
+		}
+	}
 	_, err = k.Account(ctx, "ada")
 	k.accountRefused(err, account.ErrNotFound)
 	_, err = k.Subject(ctx, "samples", ada, 0)
@@ -225,7 +236,15 @@ func revokeDelete(k *kit) {
 		if e.Addr != "" || e.Agent != "" {
 			k.Errorf("audit line %+v still says from where", e)
 		}
+		if strings.Contains(e.Detail, "ada") {
+			k.Errorf("audit line %+v still says who", e)
+		}
 	}
+	if len(k.events(0)) <= total {
+		k.Error("lines were removed")
+	}
+	k.must(k.Touch(ctx, []token.Use{{Grant: g.ID, At: k.now(), Count: 1, Addr: "192.0.2.7"}})) // counted before, written after
+	equal(k, "address of the last use", k.grant(g.ID).LastAddr, "")
 	equal(k, "address on the grant", k.grant(g.ID).Addr, "")
 }
 
