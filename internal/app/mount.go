@@ -73,7 +73,7 @@ func (a *App) mountOne(s config.Service, log *slog.Logger) (mount, error) {
 	dev := a.Config.Dev
 	switch s.Dialect {
 	case "sesar":
-		d, err := sesar.New(s, log)
+		d, err := sesar.New(s, sesar.Options{BaseURL: a.Config.BaseURL, Log: log})
 		if err != nil {
 			return mount{}, err
 		}

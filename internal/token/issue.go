@@ -15,13 +15,16 @@ type IssueRequest struct {
 	Service string
 	Kind    GrantKind   // Session or Pair
 	Account int64       // whose; not used with Key
-	Key     secret.Text // an API key of the account, when that is the permission
+	Key     secret.Text // an API key of the account, when that is the permission; or
+	Browser secret.Text // the secret of a browser that the account is signed in with
 	Label   string
 }
 
 // Issue makes a grant and mints its tokens. An operator may issue for any
 // active account; an account for itself; whoever holds an API key for the key's
-// account, and those tokens end with the key.
+// account, and those tokens end with the key; a browser for who is signed in,
+// and those tokens outlive the sign-in. Whether that person meant it, and not
+// another site, is for the caller to check.
 func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (t Tokens, err error) {
 	svc, err := e.service(req.Service)
 	if err != nil {
@@ -31,7 +34,7 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (t Toke
 	if err := checkLabel(req.Label); err != nil {
 		return Tokens{}, err
 	}
-	now := e.now()
+	now, with := e.now(), int64(0)
 	g := Grant{Account: req.Account, Service: svc.Name, Kind: req.Kind, Label: req.Label,
 		Nonce: newNonce(), IssuedAt: now, Addr: by.Addr, Agent: by.Agent}
 	switch {
@@ -45,11 +48,21 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (t Toke
 		}
 		g.Account, g.Parent, g.Cap = key.Account, key.ID, key.ExpiresAt
 		by = Caller{Actor: "key", Account: key.Account, Addr: by.Addr, Agent: by.Agent}
+	case !req.Browser.IsZero():
+		b, err := e.Browser(ctx, by, req.Browser)
+		if err != nil && CodeOf(err) != Unavailable {
+			err = Refuse(BadCredentials, "nobody is signed in: %w", err)
+		}
+		if err != nil {
+			return Tokens{}, err
+		}
+		g.Account, with = b.Account, b.ID
+		by = Caller{Actor: "account", Account: b.Account, Addr: by.Addr, Agent: by.Agent}
 	case !by.Operator && by.Account != req.Account:
 		return Tokens{}, Refuse(Forbidden, "tokens are issued to the account itself")
 	}
 	limit(svc, &g, now)
-	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, Grant: g})
+	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, Grant: g, With: with})
 	if err != nil {
 		return Tokens{}, err
 	}

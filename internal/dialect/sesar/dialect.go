@@ -35,12 +35,19 @@ type Dialect struct {
 	jsonPath  string // prefix of the JSON API; "" when it is off
 	mintByGet bool
 	keyShared bool // verifiers elsewhere hold the key of access tokens, and could make one of anybody
+	pages     pages
 	log       *slog.Logger
+}
+
+// Options are what the dialect needs besides its settings. Log is required.
+type Options struct {
+	BaseURL string // of the server, whose signed-in browsers may mint; "" takes none
+	Log     *slog.Logger
 }
 
 // New returns the dialect of a configured service. It fails only when the entry
 // has no settings of this dialect; what config checks is not checked again.
-func New(c config.Service, log *slog.Logger) (*Dialect, error) {
+func New(c config.Service, o Options) (*Dialect, error) {
 	if c.Sesar == nil {
 		return nil, errors.New("service " + c.Name + " has no settings of dialect sesar")
 	}
@@ -64,7 +71,8 @@ func New(c config.Service, log *slog.Logger) (*Dialect, error) {
 		jsonPath:  strings.TrimSuffix(c.Sesar.JSONPath, "/"),
 		mintByGet: c.Sesar.MintByGet,
 		keyShared: c.Sesar.AccessKeyFile != "",
-		log:       log,
+		pages:     pagesAt(o.BaseURL),
+		log:       o.Log,
 	}, nil
 }
 

@@ -43,7 +43,7 @@ func newEnv(t *testing.T, change func(*config.Service)) *env {
 	}
 	e := &env{Kit: dialecttest.New(t, fixedKeys(t)), routes: map[string]httpio.Handler{}}
 	var err error
-	if e.dialect, err = New(c, e.Logger); err != nil {
+	if e.dialect, err = New(c, Options{BaseURL: "https://tokens.example.org", Log: e.Logger}); err != nil {
 		t.Fatal(err)
 	}
 	e.Open(e.dialect)

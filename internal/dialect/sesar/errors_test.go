@@ -47,7 +47,7 @@ func TestEveryCode(t *testing.T) {
 
 func TestFailed(t *testing.T) {
 	c := config.NewService("samples", "sesar", "/webservices")
-	d, err := New(c, slog.New(slog.DiscardHandler))
+	d, err := New(c, Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestNewNeedsItsSettings(t *testing.T) {
-	_, err := New(config.NewService("ecology", "edi", "/auth"), slog.New(slog.DiscardHandler))
+	_, err := New(config.NewService("ecology", "edi", "/auth"), Options{Log: slog.New(slog.DiscardHandler)})
 	if want := "service ecology has no settings of dialect sesar"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -17,24 +17,39 @@ const (
 	maxLabel     = 100 // characters
 )
 
-// mint makes a pair for whoever holds an API key. An access token is no permission
-// here: no token makes one that outlives it.
+// mint makes a pair for whoever holds an API key, or is signed in with the browser. An
+// access token is no permission here: no token makes one that outlives it.
 func (a *api) mint(ctx context.Context, r *httpio.Request) httpio.Response {
-	key, err := httpio.Bearer(r.Header)
-	if err != nil {
-		return headerError(err)
+	req := token.IssueRequest{Service: a.service.Name, Kind: token.Pair}
+	refusal := a.permission(r, &req)
+	if refusal == nil {
+		req.Label, refusal = pairLabel(r)
 	}
-	label, refusal := pairLabel(r)
 	if refusal != nil {
 		return *refusal
 	}
-	t, err := a.engine.Issue(ctx, caller(r), token.IssueRequest{
-		Service: a.service.Name, Kind: token.Pair, Key: secret.New(key), Label: label,
-	})
+	t, err := a.engine.Issue(ctx, caller(r), req)
 	if err != nil {
 		return a.refused(ctx, r, mintErrors, err)
 	}
 	return jsonAnswer(200, pair(t))
+}
+
+// permission sets the API key or the browser. An Authorization header is what counts, if
+// there is one.
+func (a *api) permission(r *httpio.Request, req *token.IssueRequest) (refusal *httpio.Response) {
+	key, err := httpio.Bearer(r.Header)
+	if err == nil {
+		req.Key = secret.New(key)
+		return nil
+	}
+	if len(r.Header.Values("Authorization")) == 0 {
+		if req.Browser, refusal = a.pages.browser(r); refusal != nil || !req.Browser.IsZero() {
+			return refusal
+		}
+	}
+	resp := headerError(err)
+	return &resp
 }
 
 // pairLabel is the optional field name.
