@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"symbolon/internal/account"
+	"symbolon/internal/secret"
 )
 
 // Whoever is no admin learns nothing of others, by session or by key.
@@ -204,4 +205,37 @@ func TestAPIAdminHistory(t *testing.T) {
 		t.Errorf("pages %v, %v", first, second)
 	}
 	admin.refused(admin.ask("GET", "/admin/history?since=yesterday", nil), 422, "query.since")
+}
+
+func TestAPIAdminResetsPassword(t *testing.T) {
+	o := newOurs(t)
+	admin := o.admin()
+	path := fmt.Sprintf("/admin/accounts/%d/reset-password", o.ada.ID)
+	link := func() string { return admin.make(path, nil)["link"].(string) }
+	first, second := link(), link()
+	const next = "a quite new and long one"
+	use := func(link string) error {
+		text, ok := strings.CutPrefix(link, "http://127.0.0.1:8080/symbolon/reset/")
+		if !ok {
+			t.Fatalf("the link is %s", link)
+		}
+		_, err := o.app.Accounts.ResetPassword(t.Context(), operator, secret.New(text), next)
+		return err
+	}
+	o.session("ada", adaPassword)
+	if use(first) == nil || use(second) != nil || use(second) == nil {
+		t.Error("not the last link alone, once")
+	}
+	wantCode(t, o.ask("GET", "/me", nil), 401)
+	o.session("ada", next)
+	for _, text := range []string{first[len(first)-43:], second[len(second)-43:]} {
+		if strings.Contains(o.log.String(), text) {
+			t.Error("the log holds a link")
+		}
+	}
+	wantCode(t, admin.ask("POST", fmt.Sprintf("/admin/accounts/%d/disable", o.ada.ID), nil), 200)
+	admin.refused(admin.ask("POST", path, nil), 409, "disabled")
+	admin.refused(admin.ask("POST", "/admin/accounts/999/reset-password", nil), 404, "no account")
+	key := ours{o.env, admin.key("job")["key"].(string)}
+	key.refused(key.ask("POST", path, nil), 403, "sign in")
 }

@@ -301,6 +301,13 @@ func TestAPIReference(t *testing.T) {
 			}
 		}
 	}
+	seen := map[string]bool{}
+	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		if seen[m[1]] {
+			t.Errorf("two parts are called %s", m[1])
+		}
+		seen[m[1]] = true
+	}
 	for _, m := range regexp.MustCompile(`href="#([^"]*)"`).FindAllStringSubmatch(page, -1) {
 		if !strings.Contains(page, `id="`+m[1]+`"`) {
 			t.Errorf("the link to #%s leads nowhere", m[1])

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"database/sql"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -135,6 +137,20 @@ func TestAPIBearerOfADisabledAccount(t *testing.T) {
 	for _, text := range []string{o.bearer, key} {
 		o.refused(ours{o.env, text}.ask("GET", "/me", nil), 401, "not one of ours")
 	}
+}
+
+// Whatever made an account inactive: a session that is still live vouches for nobody.
+func TestAPIBearerOfAnInactiveAccount(t *testing.T) {
+	o := newOurs(t)
+	db, err := sql.Open("sqlite", filepath.Join(o.app.Config.Data, "symbolon.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "UPDATE accounts SET status = 'disabled' WHERE id = ?", o.ada.ID); err != nil {
+		t.Fatal(err)
+	}
+	o.refused(o.ask("GET", "/me", nil), 401, "not one of ours")
 }
 
 // A key for a group says nothing of whoever made it.
@@ -705,4 +721,49 @@ func TestAPIWithoutAdmins(t *testing.T) {
 	e.set("boss", account.Change{Password: new(bossPassword)})
 	boss := ours{e, e.session("boss", bossPassword)}
 	boss.refused(boss.ask("GET", "/admin/accounts?q=ada", nil), 403, "admin group")
+}
+
+func TestAPIChangePassword(t *testing.T) {
+	o := newOurs(t)
+	other := ours{o.env, o.session("ada", adaPassword)}
+	pair := o.pair("samples", "laptop")["texts"].(thing)["access"].(string)
+	const next = "a quite new and long one"
+	o.refused(o.ask("POST", "/me/password", thing{"old": "not it at all", "new": next}), 403, "old password is not right")
+	o.refused(o.ask("POST", "/me/password", thing{"old": adaPassword, "new": "short"}), 422, "body.new")
+	o.refused(o.ask("POST", "/me/password", thing{"old": adaPassword, "new": "password1"}), 422, "common")
+	wantCode(t, o.ask("POST", "/me/password", thing{"old": adaPassword, "new": next}), 204)
+	wantCode(t, o.ask("GET", "/me", nil), 200)
+	wantCode(t, other.ask("GET", "/me", nil), 401)
+	wantCode(t, o.env.bearer("GET", "/api/auth/user/", pair), 200)
+	o.session("ada", next)
+	key := ours{o.env, o.key("job")["key"].(string)}
+	key.refused(key.ask("POST", "/me/password", thing{"old": next, "new": adaPassword}), 403, "sign in")
+	for range 10 {
+		o.ask("POST", "/me/password", thing{"old": "not it at all", "new": next})
+	}
+	w := o.ask("POST", "/me/password", thing{"old": next, "new": adaPassword})
+	o.refused(w, 429, "too many failed sign-ins")
+	if w.Header().Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	if strings.Contains(o.log.String(), next) {
+		t.Error("the log holds the password")
+	}
+}
+
+func TestAPIRemoveIdentity(t *testing.T) {
+	o := newOurs(t)
+	who := account.Outside{Subject: "0000-0002-1825-0097"}
+	if err := o.app.Accounts.Link(t.Context(), operator, o.ada.ID, "orcid", who); err != nil {
+		t.Fatal(err)
+	}
+	path := "/me/identities?provider=orcid&subject=0000-0002-1825-0097"
+	key := ours{o.env, o.key("job")["key"].(string)}
+	key.refused(key.ask("DELETE", path, nil), 403, "sign in")
+	wantCode(t, o.ask("DELETE", path, nil), 204)
+	wantCode(t, o.ask("DELETE", path, nil), 404)
+	o.refused(o.ask("DELETE", "/me/identities?provider=password&subject=ada", nil), 422, "password")
+	if got := len(o.get("/me")["account"].(thing)["identities"].([]any)); got != 1 {
+		t.Errorf("%d identities left", got)
+	}
 }

@@ -24,12 +24,12 @@ type revision struct {
 }
 
 type change struct {
-	Display      *string           `json:"display,omitempty"`
-	Email        *string           `json:"email,omitempty"`
-	Type         *string           `json:"type,omitempty" enum:"person,application"`
+	Display      *string           `json:"display,omitempty" doc:"Name as people write it."`
+	Email        *string           `json:"email,omitempty" doc:"Empty for none."`
+	Type         *string           `json:"type,omitempty" enum:"person,application" doc:"Application tokens are for accounts of type application."`
 	Attributes   map[string]string `json:"attributes,omitempty" doc:"New values by SERVICE.KEY; an empty one removes."`
-	AddGroups    []string          `json:"add_groups,omitempty" maxItems:"100"`
-	RemoveGroups []string          `json:"remove_groups,omitempty" maxItems:"100"`
+	AddGroups    []string          `json:"add_groups,omitempty" maxItems:"100" doc:"Names of groups to be put into."`
+	RemoveGroups []string          `json:"remove_groups,omitempty" maxItems:"100" doc:"Names of groups to be taken out of."`
 }
 
 // closing says why an account is disabled.
@@ -137,7 +137,7 @@ func (a *API) adminTokens() {
 		"", http.StatusNotFound), a.adminEndTokens)
 	declare(a, adminOp("admin-get-token", http.MethodGet, "/admin/tokens/{id}", "One token of anybody's", "", http.StatusNotFound), a.adminGetToken)
 	declare(a, adminOp("admin-end-token", http.MethodDelete, "/admin/tokens/{id}", "End one token of anybody's",
-		"A service key's comes back with the next start of the server, unless it is taken out of the configuration.", http.StatusNotFound), a.adminEndToken)
+		"A service key that is ended stays so until the configuration has another secret.", http.StatusNotFound), a.adminEndToken)
 }
 
 func (a *API) adminListTokens(ctx context.Context, v *visitor, in *theirs) (*answer[page[tokenInfo]], error) {

@@ -66,6 +66,7 @@ func New(o Options) (*API, error) {
 	a.huma = huma.NewAPI(description(o.Config.BaseURL), a)
 	a.session()
 	a.me()
+	a.passwords()
 	a.groups()
 	a.tokens()
 	a.keys()

@@ -27,7 +27,7 @@ type meInfo struct {
 // profile is what a person changes about itself.
 type profile struct {
 	Display *string `json:"display,omitempty" doc:"Name as people write it."`
-	Email   *string `json:"email,omitempty"`
+	Email   *string `json:"email,omitempty" doc:"Empty for none; never used to find an account."`
 }
 
 // export is everything that is held about an account. No secret is kept, so none is in it.

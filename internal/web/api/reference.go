@@ -96,12 +96,14 @@ func (a *API) chapters() book {
 		b.Chapters = append(b.Chapters, c)
 	}
 	for _, name := range a.given() {
-		b.Shapes = append(b.Shapes, shape{Name: name, Anchor: anchor(name), Fields: a.fields(doc.Components.Schemas.Map()[name], name)})
+		b.Shapes = append(b.Shapes, shape{Name: name, Anchor: shapeAnchor(name), Fields: a.fields(doc.Components.Schemas.Map()[name], name)})
 	}
 	return b
 }
 
 func anchor(name string) string { return strings.ReplaceAll(strings.ToLower(name), " ", "-") }
+
+func shapeAnchor(name string) string { return "shape-" + strings.ToLower(name) }
 
 // given are the names of the shapes that are not described with an operation of their own.
 func (a *API) given() (names []string) {
@@ -178,7 +180,7 @@ func members(t reflect.Type) (names []string) {
 func typeOf(s *huma.Schema) (kind, to string) {
 	switch {
 	case s.Ref != "":
-		return refName(s), anchor(refName(s))
+		return refName(s), shapeAnchor(refName(s))
 	case s.Type == huma.TypeArray:
 		kind, to = typeOf(s.Items)
 		return "list of " + kind, to

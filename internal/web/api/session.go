@@ -15,7 +15,7 @@ import (
 // credentials are what a session is begun with.
 type credentials struct {
 	Name     string `json:"name" minLength:"1" maxLength:"255" example:"ada" doc:"Sign-in name."`
-	Password string `json:"password" minLength:"1" maxLength:"1024" format:"password"`
+	Password string `json:"password" minLength:"1" maxLength:"1024" format:"password" doc:"Sent in the body alone; it stands in no address and no log."`
 	Where    string `json:"where,omitempty" enum:"here,directory" doc:"Whose password it is: that of the account here, or that of the LDAP directory. Left out, it is the one of this server, or the directory's where the server has none."`
 }
 

@@ -25,12 +25,12 @@ type Selection struct {
 
 // ByID names one thing by its number.
 type ByID struct {
-	ID int64 `path:"id" minimum:"1"`
+	ID int64 `path:"id" minimum:"1" doc:"Its number."`
 }
 
 // wanted is a pair to be made.
 type wanted struct {
-	Service string `json:"service" minLength:"1" maxLength:"32"`
+	Service string `json:"service" minLength:"1" maxLength:"32" doc:"Name of the service, as in the list of services."`
 	Name    string `json:"name" minLength:"1" maxLength:"100" doc:"What it is for, to find it in the list."`
 }
 
