@@ -3,7 +3,7 @@
 set -eu
 
 PATH="$PATH:/usr/sbin" # where slapd is
-need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd javac=default-jdk-headless node=nodejs npm=npm"
+need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd nginx=nginx caddy=caddy apache2=apache2-bin haproxy=haproxy javac=default-jdk-headless node=nodejs npm=npm"
 
 missing=""
 for pair in $need; do
@@ -11,6 +11,8 @@ for pair in $need; do
 done
 # Libraries, for Debian's own Python: another one on the path does not see them.
 /usr/bin/python3 -c 'import jwt, cryptography' >/dev/null 2>&1 || missing="$missing python3-jwt python3-cryptography"
+# For apache2's Lua.
+[ -e /usr/share/lua/5.3/socket.lua ] || missing="$missing lua-socket"
 # PostgreSQL's programs lie beside the path, a folder for each release.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 # The OpenID provider that the tests sign in at, of the versions in its lock file, kept
@@ -32,6 +34,13 @@ fi
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	echo "installing$missing"
+	# No package may start its daemon: the tests start their own.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		trap 'rm -f "$policy"' EXIT
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
 	apt-get update -qq
 	# shellcheck disable=SC2086
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing

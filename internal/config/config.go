@@ -38,7 +38,8 @@ type Config struct {
 	// Least level that is logged: debug, info, warn or error.
 	LogLevel string `yaml:"log_level"`
 	// Addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is
-	// believed. Empty means none.
+	// believed, and at /symbolon/verify what they say of the request that they ask
+	// about (X-Forwarded-Uri, X-Forwarded-Method). Empty means none.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// How long the audit log is kept.
 	AuditKeep Duration `yaml:"audit_keep"`
