@@ -81,8 +81,9 @@ func printed(out io.Reader) (addr string, err error) {
 	}
 }
 
-// clients are workers that rotate at the same time, and what that gave.
+// clients are workers that ask one server at the same time, and what that gave.
 type clients struct {
+	name    string
 	server  *target
 	workers []*worker
 	took    time.Duration
@@ -105,7 +106,7 @@ func (c *clients) quantile(q float64) time.Duration {
 
 // connect makes n workers, each with an account, a chain and a connection of its own.
 func (s *target) connect(ctx context.Context, n int) (*clients, error) {
-	c := &clients{server: s}
+	c := &clients{name: fmt.Sprintf("HTTP, %d at once", n), server: s}
 	for i := range n {
 		w, err := s.worker(ctx, fmt.Sprintf("bench-%d-%d", n, i))
 		if err != nil {
@@ -116,7 +117,7 @@ func (s *target) connect(ctx context.Context, n int) (*clients, error) {
 	return c, nil
 }
 
-// measure lets all workers rotate for a while.
+// measure lets all workers work for a while.
 func (c *clients) measure(d time.Duration) error {
 	before, err := c.server.cpu()
 	if err != nil {
@@ -125,7 +126,7 @@ func (c *clients) measure(d time.Duration) error {
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for _, w := range c.workers {
-		wg.Go(func() { w.rotate(begin.Add(d)) })
+		wg.Go(func() { w.work(begin.Add(d)) })
 	}
 	wg.Wait()
 	c.took += time.Since(begin)
@@ -161,6 +162,7 @@ type worker struct {
 	conn   net.Conn
 	in     *bufio.Reader
 	token  string
+	once   func() error // one request and its good answer
 	times  []time.Duration
 	errors int
 }
@@ -181,7 +183,9 @@ func (s *target) worker(ctx context.Context, name string) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	return &worker{addr: s.addr, conn: conn, in: bufio.NewReader(conn), token: pair.Refresh}, nil
+	w := &worker{addr: s.addr, conn: conn, in: bufio.NewReader(conn), token: pair.Refresh}
+	w.once = w.refresh
+	return w, nil
 }
 
 func (s *target) command(ctx context.Context, args ...string) ([]byte, error) {
@@ -192,38 +196,37 @@ func (s *target) command(ctx context.Context, args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// rotate refreshes until the end; the first answer that is not a pair ends it.
-func (w *worker) rotate(end time.Time) {
+// work asks until the end; the first answer that is not good ends it.
+func (w *worker) work(end time.Time) {
 	for w.errors == 0 && time.Now().Before(end) {
 		begin := time.Now()
-		next, err := w.refresh()
-		if err != nil {
+		if err := w.once(); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			w.errors++
 			return
 		}
 		w.times = append(w.times, time.Since(begin))
-		w.token = next
 	}
 }
 
-func (w *worker) refresh() (string, error) {
+func (w *worker) refresh() error {
 	body := `{"refresh":"` + w.token + `"}`
 	_, err := fmt.Fprintf(w.conn, "POST /webservices/refresh_token.php HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"+
 		"Content-Length: %d\r\n\r\n%s", w.addr, len(body), body)
 	if err != nil {
-		return "", fmt.Errorf("sending: %w", err)
+		return fmt.Errorf("sending: %w", err)
 	}
 	status, answer, err := w.answer()
 	if err != nil {
-		return "", fmt.Errorf("receiving: %w", err)
+		return fmt.Errorf("receiving: %w", err)
 	}
 	_, rest, ok := strings.Cut(answer, `"refresh":"`)
 	token, _, closed := strings.Cut(rest, `"`)
 	if status != "200" || !ok || !closed {
-		return "", fmt.Errorf("answered %s: no pair", status)
+		return fmt.Errorf("answered %s: no pair", status)
 	}
-	return token, nil
+	w.token = token
+	return nil
 }
 
 // answer reads an answer that has a Content-Length.

@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -32,7 +33,11 @@ const (
 func main() {
 	binary := flag.String("binary", "./symbolon", "the program to measure")
 	seconds := flag.Int("seconds", 5, "length of each of the four measurements, at most 10")
+	bare := flag.Bool("bare", false, "be the server that does nothing, which is measured beside the program")
 	flag.Parse()
+	if *bare {
+		serveBare()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -64,20 +69,25 @@ func run(ctx context.Context, binary string, each time.Duration) error {
 		return err
 	}
 	defer stop()
+	asked, stopBare, err := startAsking(ctx, served[0].server)
+	if err != nil {
+		return err
+	}
+	defer stopBare()
 	for range rounds {
 		for _, f := range floors {
 			if err := f.measure(each / rounds); err != nil {
 				return err
 			}
 		}
-		for _, c := range served {
+		for _, c := range append(slices.Clone(served), asked...) {
 			if err := c.measure(each / rounds); err != nil {
 				return err
 			}
 		}
 	}
 	fmt.Printf("%s\nfdatasync of 8 kB: median %s\n\n", machine(), flush.Round(time.Microsecond))
-	return table(floors, served)
+	return errors.Join(table(floors, served), askedTable(asked))
 }
 
 // table prints the floors, and each measurement of the server beside both of them.
@@ -87,18 +97,18 @@ func table(floors []*floor, served []*clients) error {
 	for _, f := range floors {
 		fmt.Fprintf(w, "%s\t%.0f\t\t\t\t\t%.2f\t%.2f\t\n", f.name, f.rate(), f.rate()/floors[0].rate(), f.rate()/floors[1].rate())
 	}
-	errors := 0
+	failed := 0
 	for _, c := range served {
 		slices.Sort(c.times)
-		fmt.Fprintf(w, "HTTP, %d at once\t%.0f\t%s\t%s\t%d\t%s\t%.2f\t%.2f\t\n", len(c.workers), c.rate(), c.quantile(0.50), c.quantile(0.99),
+		fmt.Fprintf(w, "%s\t%.0f\t%s\t%s\t%d\t%s\t%.2f\t%.2f\t\n", c.name, c.rate(), c.quantile(0.50), c.quantile(0.99),
 			c.errors, c.cpuEach().Round(time.Microsecond), c.rate()/floors[0].rate(), c.rate()/floors[1].rate())
-		errors += c.errors
+		failed += c.errors
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if errors > 0 {
-		return fmt.Errorf("%d answers were not a new pair: the rates mean nothing", errors)
+	if failed > 0 {
+		return fmt.Errorf("%d answers were not a new pair: the rates mean nothing", failed)
 	}
 	return nil
 }

@@ -423,3 +423,39 @@ func (e *env) revokeBeside(grant int64) {
 		e.t.Fatal(err)
 	}
 }
+
+// EDI's legacy token alone is somebody only where the configuration says so, and ends with the person's tokens.
+func TestLegacyTokenAlone(t *testing.T) {
+	e := trusting(t, func(c *config.Config) { c.Services[1].EDI.LegacyAlone = true })
+	_, pasta := e.ediPair("ecology")
+	ask := func(text string) *httptest.ResponseRecorder {
+		return e.verify("ecology", "GET", "/", "Cookie", "auth-token="+text)
+	}
+	w := ask(pasta)
+	wantCode(t, w, 200)
+	if h := w.Header(); h.Get("X-Auth-Account") != "ada" || h.Get("X-Auth-Subject") != e.ada.Subjects["ecology"] || h.Get("X-Auth-Grant") != "" || h.Get("X-Auth-Expires") == "" {
+		t.Errorf("got %v", h)
+	}
+	wantCode(t, ask(`"`+pasta+`"`), 200) // as the old server puts it
+	for _, bad := range []string{"", "x", pasta[1:], pasta[:len(pasta)-4], pasta + "; auth-token=x", strings.Replace(pasta, "-", "--", 1)} {
+		wantCode(t, ask(bad), 401)
+	}
+	edi, _ := e.ediPair("ecology")
+	if w := e.verify("ecology", "GET", "/", "Cookie", "edi-token=bad; auth-token="+pasta); w.Code != 401 {
+		t.Errorf("beside an edi-token that is not good: %d", w.Code)
+	}
+	wantCode(t, e.verify("ecology", "GET", "/", "Cookie", "auth-token=bad; edi-token="+edi), 200)
+
+	e.silence(time.Minute)
+	wantCode(t, ask(pasta), 503)
+	e.advance(0)
+	if _, err := e.app.Engine.Revoke(t.Context(), token.Operator(), token.RevokeRequest{Account: e.ada.ID}); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, ask(pasta), 401)
+	e.advance(10 * time.Second)
+	_, later := e.ediPair("ecology")
+	wantCode(t, ask(later), 200)
+	e.advance(9 * time.Hour)
+	wantCode(t, ask(later), 401)
+}

@@ -380,9 +380,13 @@ func TestStreaming(t *testing.T) {
 	}()
 	_, _ = io.WriteString(out, "a")
 	next <- "one"
-	resp := <-answered
+	var resp *http.Response
+	select {
+	case resp = <-answered:
+	case <-time.After(10 * time.Second):
+	}
 	if resp == nil {
-		t.FailNow()
+		t.Fatal("no answer begins while the request is sent")
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewReader(resp.Body)

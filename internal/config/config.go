@@ -268,6 +268,10 @@ type EDI struct {
 	// Hosts, with :PORT where it is not the usual one, to which signing in by a browser
 	// may send people, and their tokens with them. Empty means none.
 	ReturnHosts []string `yaml:"return_hosts"`
+	// Let a legacy token without an edi-token beside it pass where requests go on to
+	// another server. It names a person and no sign-in, and its signature is over MD5:
+	// leave it false unless old scripts have nothing else.
+	LegacyAlone bool `yaml:"legacy_alone"`
 	// Hosted domain (hd) in the tokens.
 	HD string `yaml:"hd"`
 	// File with the service secret, 20 characters or more, of POST

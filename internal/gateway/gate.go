@@ -26,7 +26,7 @@ type Dialect interface {
 	Places() httpio.Places
 	// Credential returns what a request presents. The request's Query holds the parameters of
 	// Places alone. An error is a *token.Error that Refusal can word; nothing presented is one too.
-	Credential(*httpio.Request) (httpio.Credential, error)
+	Credential(context.Context, *httpio.Request) (httpio.Credential, error)
 	// Refusal words an error of Credential or of the engine; text is the token it is about.
 	Refusal(r *httpio.Request, err error, text string) httpio.Response
 	// Lend puts tokens minted for the server behind where that server looks for them.
@@ -40,6 +40,7 @@ type Dialect interface {
 type Engine interface {
 	Identify(ctx context.Context, service, text string) (token.Holder, error)
 	IdentifyKey(ctx context.Context, service string, key secret.Text) (token.Holder, error)
+	IdentifyNamed(ctx context.Context, service, id, name string, until time.Time, cutOff func(time.Time) bool) (token.Holder, error)
 	Lend(service string, h token.Holder, life time.Duration) (token.Tokens, error)
 }
 
@@ -109,15 +110,18 @@ func (g *Gate) decide(ctx context.Context, r *httpio.Request, asked rule) (verdi
 
 // identify says who presents something good.
 func (g *Gate) identify(ctx context.Context, r *httpio.Request) (verdict, error) {
-	c, err := g.dialect.Credential(r)
+	c, err := g.dialect.Credential(ctx, r)
 	if err != nil {
 		return verdict{}, err
 	}
 	v := verdict{credential: c}
 	var h token.Holder
-	if c.Key {
+	switch p := c.Person; {
+	case c.Key:
 		h, err = g.engine.IdentifyKey(ctx, g.service, secret.New(c.Text))
-	} else {
+	case p != nil:
+		h, err = g.engine.IdentifyNamed(ctx, g.service, p.ID, p.Name, p.Ends, p.CutOff)
+	default:
 		h, err = g.engine.Identify(ctx, g.service, c.Text)
 	}
 	v.holder = &h

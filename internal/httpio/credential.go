@@ -5,12 +5,23 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
-// Credential is a text that a request presents to use a service.
+// Credential is a text that a request presents to use a service. At most one of Key and Person is set.
 type Credential struct {
-	Text string
-	Key  bool // an API key rather than a token
+	Text   string
+	Key    bool    // an API key rather than a token
+	Person *Person // the text is a token that names a person rather than a grant
+}
+
+// Person is whom such a token names, once its signature has been checked.
+type Person struct {
+	ID   string    // the service's own id for the account
+	Name string    // as the token calls it
+	Ends time.Time // of the token
+	// CutOff reports whether the token may have been made before the person's tokens were ended at an instant.
+	CutOff func(at time.Time) bool
 }
 
 // Places are where a wire's users put a token, besides the Authorization header.

@@ -184,6 +184,7 @@ type flaky struct {
 	mu    sync.Mutex
 	down  error
 	calls int
+	read  func() // called when a subject has been read; may be nil
 }
 
 var errDown = errors.New("the disk is gone")
@@ -226,7 +227,11 @@ func (f *flaky) Subject(ctx context.Context, service string, account, group int6
 	if err := f.fail(); err != nil {
 		return token.Subject{}, err
 	}
-	return f.Store.Subject(ctx, service, account, group)
+	sub, err := f.Store.Subject(ctx, service, account, group)
+	if f.read != nil {
+		f.read()
+	}
+	return sub, err
 }
 
 func (f *flaky) SubjectByID(ctx context.Context, service, id string) (token.Subject, error) {

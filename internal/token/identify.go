@@ -67,6 +67,53 @@ func (e *Engine) IdentifyKey(ctx context.Context, service string, key secret.Tex
 	return Holder{Claims: k.claims, Subject: h.subject, Scope: h.scope}, nil
 }
 
+// IdentifyNamed is Identify for a token that names a person rather than a grant, and whose signature the dialect has
+// checked: id is the service's own for the account, name what its tokens are cut off by, until when the token is
+// good, cutOff whether one made before an instant could be it. The account is read anew after a minute, and the
+// service must still admit it.
+func (e *Engine) IdentifyNamed(ctx context.Context, service, id, name string, until time.Time, cutOff func(time.Time) bool) (Holder, error) {
+	svc, err := e.service(service)
+	if err != nil {
+		return Holder{}, err
+	}
+	cut, err := e.CutOff(service, name)
+	switch {
+	case err != nil:
+		return Holder{}, err
+	case !e.now().Before(until):
+		return Holder{}, Refuse(Expired, "at %s", until.UTC().Format(time.RFC3339))
+	case !cut.IsZero() && cutOff(cut):
+		return Holder{}, Refuse(Revoked, "tokens that name the person were ended at %s", cut.UTC().Format(time.RFC3339))
+	}
+	h, err := e.named(ctx, svc, id)
+	switch {
+	case err != nil:
+		return Holder{}, err
+	case h.refusal != nil:
+		return Holder{}, h.refusal
+	case svc.Names == nil || !slices.Contains(svc.Names(h.subject), name):
+		return Holder{}, Refuse(Malformed, "the account is not called as the token says")
+	}
+	return Holder{Claims: Claims{Kind: Access, Subject: id, Expires: until}, Subject: h.subject}, nil
+}
+
+// named returns the account with a service's own id.
+func (e *Engine) named(ctx context.Context, svc *Service, id string) (*held, error) {
+	at := holderPlace{svc.Name, 0, id}
+	now := e.now()
+	if h, ok := e.holders.get(at); ok && now.Before(h.until) {
+		return h, nil
+	}
+	heard := e.holders.heard()
+	sub, err := e.store.SubjectByID(ctx, svc.Name, id)
+	if err != nil {
+		return nil, err
+	}
+	h := &held{subject: sub, refusal: svc.Admit(sub), until: now.Add(strangerLife)}
+	e.holders.put(at, h, heard)
+	return h, nil
+}
+
 // Lend mints an access token of the holder's service that lives for life, at most as long as the
 // credential that was presented, and cannot be refreshed. It reads nothing from a store.
 func (e *Engine) Lend(service string, h Holder, life time.Duration) (Tokens, error) {

@@ -15,7 +15,7 @@ import (
 func (d *Dialect) Places() httpio.Places { return httpio.Places{Params: []string{"jwt"}} }
 
 // Credential returns the token of a request to what stands behind the service: the bearer token, else ?jwt=.
-func (d *Dialect) Credential(r *httpio.Request) (httpio.Credential, error) {
+func (d *Dialect) Credential(_ context.Context, r *httpio.Request) (httpio.Credential, error) {
 	text, err := httpio.Bearer(r.Header)
 	if errors.Is(err, httpio.ErrNoHeader) {
 		text, err = r.Query.Get("jwt"), nil

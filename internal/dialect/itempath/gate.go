@@ -19,7 +19,7 @@ type unreadable struct{ refusal }
 func (f unreadable) Error() string { return f.msg }
 
 // Credential returns the bearer token of a request to what stands behind the service.
-func (d *Dialect) Credential(r *httpio.Request) (httpio.Credential, error) {
+func (d *Dialect) Credential(_ context.Context, r *httpio.Request) (httpio.Credential, error) {
 	text, fault := bearer(r.Header)
 	if fault.status != 0 {
 		return httpio.Credential{}, &token.Error{Code: token.BadCredentials, Err: unreadable{fault}}

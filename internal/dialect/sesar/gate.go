@@ -13,7 +13,7 @@ import (
 func (d *Dialect) Places() httpio.Places { return httpio.Places{} }
 
 // Credential returns the bearer token of a request to what stands behind the service.
-func (d *Dialect) Credential(r *httpio.Request) (httpio.Credential, error) {
+func (d *Dialect) Credential(_ context.Context, r *httpio.Request) (httpio.Credential, error) {
 	text, err := httpio.Bearer(r.Header)
 	if err != nil {
 		return httpio.Credential{}, token.Refuse(token.BadCredentials, "%w", err)
