@@ -169,11 +169,13 @@ func (e *events) take(x event) error {
 	e.last = at
 	switch {
 	case x.name == "heartbeat" && at == last:
-		return nil
-	case x.name == "grant" && at == (position{last.epoch, last.seq + 1}):
+	case at != (position{last.epoch, last.seq + 1}): // the first, a reset, or one before it was skipped
+		e.lookAnew(at)
+	case x.name == "other": // of no concern to who checks tokens
+	case x.name == "grant":
 		e.end(x.data, at)
-	default: // news of another kind, the first, a reset, or one before it was skipped
-		e.lookAnew(at, x.name != "heartbeat")
+	default: // not_before, keys, or what we do not know
+		e.lookAnew(at)
 	}
 	return nil
 }
@@ -187,7 +189,7 @@ func (e *events) end(data string, at position) {
 		e.seen.Store(&at)
 		return
 	}
-	e.lookAnew(at, false)
+	e.lookAnew(at)
 }
 
 // turn forgets grants that every list which is still believed has.
@@ -198,14 +200,12 @@ func (e *events) turn() {
 	}
 }
 
-// lookAnew has the lists fetched until they contain what the stream has told, and the keys where it may be about them.
-func (e *events) lookAnew(at position, keys bool) {
+// lookAnew has the keys fetched, and the lists until they contain what the stream has told.
+func (e *events) lookAnew(at position) {
 	e.seen.Store(&at)
+	e.v.keys.hurry()
 	for _, f := range *e.v.known.Load() {
 		f.hurry()
-	}
-	if keys {
-		e.v.keys.hurry()
 	}
 }
 

@@ -34,7 +34,7 @@ func streaming(t *testing.T) *fake {
 // ended tells of one grant's end, as the stream does.
 func (f *fake) sendEnded(grant int64) {
 	f.do(func() { f.feed.seq++ })
-	f.send("event: grant", "id: "+f.feed.String(), fmt.Sprintf(`data: {"grant":%d}`, grant))
+	f.send("event: grant", "id: "+f.feed.String(), fmt.Sprintf(`data: {"grant":%d,"service":"samples","status_list":{"idx":3,"uri":%q}}`, grant, listAt))
 }
 
 func listening(c *VerifierConfig) { c.EventsCredential = "credential" }
@@ -76,6 +76,8 @@ func TestStreamLooksAnew(t *testing.T) {
 		"reset":                    {"event: reset", "id: 2:1"},
 		"not_before":               {"event: not_before", "id: 1:101", `data: {"service":"samples"}`},
 		"something new":            {"event: comet", "id: 1:101", "data: ?"},
+		"other, with a hole":       {"event: other", "id: 1:102", "data: {}"},
+		"stale":                    {"event: stale", "id: 1:100", "data: {}"},
 		"no name":                  {"id: 1:101", `data: {"grant":99}`},
 		"grant without number":     {"event: grant", "id: 1:101", "data: {}"},
 		"grant twice":              {"event: grant", "id: 1:101", `data: {"grant":99,"grant":100}`},
@@ -198,4 +200,55 @@ func TestParsePosition(t *testing.T) {
 			t.Errorf("%q is %v", text, p)
 		}
 	}
+}
+
+// An event of no concern costs nothing.
+func TestOtherEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := streaming(t)
+		v := newVerifier(t, f, listening)
+		want(t, v, f.access(nil), nil)
+		time.Sleep(2 * time.Second)
+		lists, keys := f.count(listAt), f.count(jwksAt)
+		f.do(func() { f.feed.seq++ })
+		f.send("event: other", "id: 1:101", "data: {}")
+		time.Sleep(2 * time.Second)
+		if f.count(listAt) != lists || f.count(jwksAt) != keys {
+			t.Error("something was fetched for nothing")
+		}
+	})
+}
+
+// A key that is taken away in an emergency is gone at once.
+func TestKeyEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := streaming(t)
+		v := newVerifier(t, f, listening)
+		token := f.access(nil)
+		want(t, v, token, nil)
+		time.Sleep(5 * time.Second)
+		next := newSigner(t, "two")
+		f.do(func() { f.keys, f.lister, f.feed.seq = []signer{next}, next, f.feed.seq+1 })
+		f.send("event: keys", "id: 1:101", `data: {"service":"samples"}`)
+		synctest.Wait()
+		want(t, v, token, ErrSignature)
+		want(t, v, f.access(nil), nil)
+	})
+}
+
+// The stream is all that tells of an edi-token that names no list.
+func TestPlainClaimsByEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := streaming(t)
+		v := newVerifier(t, f, func(c *VerifierConfig) { listening(c); c.Dialect, c.UnsafeWithoutStatus = EDI, true })
+		payload := payloadOf(t, f.access(claims{"sub": "EDI-1", "iss": ediIssuer, "aud": nil, "status": nil, "gid": nil}))
+		token := f.keys[0].raw(`{"alg":"ES256","typ":"JWT","kid":"s1.7.0"}`, payload)
+		other := f.keys[0].raw(`{"alg":"ES256","typ":"JWT","kid":"s1.x.0"}`, payload)
+		want(t, v, token, nil)
+		time.Sleep(time.Second)
+		f.sendEnded(7)
+		synctest.Wait()
+		want(t, v, token, ErrRevoked)
+		want(t, v, other, nil)
+	})
 }

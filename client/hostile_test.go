@@ -381,3 +381,25 @@ func FuzzList(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkVerify(b *testing.B) {
+	f, v := hostile(b)
+	token := f.access(nil)
+	b.Run("seen before", func(b *testing.B) {
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := v.Verify(b.Context(), token); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			v.seen.slot(sha256.Sum256([]byte(token))).Store(nil)
+			if _, err := v.Verify(b.Context(), token); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -214,23 +215,30 @@ func (v *Verifier) claims(ctx context.Context, token string) (*Claims, error) {
 	if t.typ != typeOfTokens {
 		return nil, fmt.Errorf("%w: its typ is not %s", ErrWrongKind, typeOfTokens)
 	}
-	if k, err = v.verified(ctx, t, v.kidOf(t), k); err != nil {
+	kid, grant := v.kidOf(t)
+	if k, err = v.verified(ctx, t, kid, k); err != nil {
 		return nil, err
 	}
 	c, err := v.readClaims(t.payload)
 	if err != nil {
 		return nil, err
 	}
+	if c.Grant == 0 {
+		c.Grant = grant
+	}
 	v.seen.put(hash, k.set, c)
 	return c, nil
 }
 
-// kidOf leaves out the kid of an edi-token under plain_claims, which names its grant and no key.
-func (v *Verifier) kidOf(t jws) string {
-	if v.dialect == EDI && strings.HasPrefix(t.kid, "s1.") {
-		return ""
+// kidOf gives the key that a token names, or the grant where it is an edi-token's under plain_claims: s1.GRANT.CAP.
+func (v *Verifier) kidOf(t jws) (kid string, grant int64) {
+	text, plain := strings.CutPrefix(t.kid, "s1.")
+	if v.dialect != EDI || !plain {
+		return t.kid, 0
 	}
-	return t.kid
+	number, _, _ := strings.Cut(text, ".")
+	grant, _ = strconv.ParseInt(number, 10, 64) // 0 for what is none
+	return "", max(0, grant)
 }
 
 func (v *Verifier) freshKeys(ctx context.Context) (*keys, error) {
@@ -279,11 +287,11 @@ func signedBy(t jws, kid string, set []publicKey) bool {
 
 // status looks up whether the token was revoked.
 func (v *Verifier) status(ctx context.Context, c *Claims) error {
-	if c.list == "" {
-		return nil
-	}
 	if v.events != nil && v.events.hasEnded(c) {
 		return ErrRevoked
+	}
+	if c.list == "" {
+		return nil
 	}
 	f := v.follow(c.list)
 	now := v.now()

@@ -38,7 +38,7 @@ func TestVerifierGood(t *testing.T) {
 			Claims{Subject: "EDI-1", Issuer: ediIssuer, IssuedAt: start, NotBefore: time.Unix(0, 0), Expires: start.Add(time.Hour), Grant: 7}},
 		"EDI with plain claims": {func(c *VerifierConfig) { c.Dialect, c.UnsafeWithoutStatus = EDI, true }, `{"alg":"ES256","typ":"JWT","kid":"s1.7.0"}`,
 			merge(edi, claims{"status": nil, "gid": nil}),
-			Claims{Subject: "EDI-1", Issuer: ediIssuer, IssuedAt: start, NotBefore: time.Unix(0, 0), Expires: start.Add(time.Hour)}},
+			Claims{Subject: "EDI-1", Issuer: ediIssuer, IssuedAt: start, NotBefore: time.Unix(0, 0), Expires: start.Add(time.Hour), Grant: 7}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -637,4 +637,23 @@ func TestNewVerifierRefuses(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, v, err)
 		}
 	}
+}
+
+// A list ends at its exp, also where its ttl says more.
+func TestListEndsAtItsExp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.list = func(c claims) string {
+			c["exp"] = c["iat"].(int64) + 20
+			return f.lister.sign(typeOfLists, c)
+		}
+		v := newVerifier(t, f, nil)
+		token := f.access(nil)
+		want(t, v, token, nil)
+		f.do(func() { f.down = true })
+		time.Sleep(19 * time.Second)
+		want(t, v, token, nil)
+		time.Sleep(time.Second)
+		want(t, v, token, ErrUnavailable)
+	})
 }
