@@ -17,6 +17,7 @@ type accountCommands struct {
 	List    accountList    `cmd:"" help:"List accounts."`
 	Show    accountShow    `cmd:"" help:"Show one account."`
 	Set     accountSet     `cmd:"" help:"Change an account."`
+	Reset   accountReset   `cmd:"" name:"reset-link" help:"Print a link by which a person sets a new password, once, within 24 hours."`
 	Enable  accountEnable  `cmd:"" help:"Enable a disabled account. Its old tokens stay dead."`
 	Disable accountDisable `cmd:"" help:"Disable an account and end all its tokens."`
 	Delete  accountDelete  `cmd:"" help:"Delete an account for good; its name and numbers are never used again."`
@@ -214,6 +215,34 @@ func knownServices(a *app.App, attrs map[string]string) error {
 		}
 	}
 	return nil
+}
+
+type accountReset struct {
+	Account string `arg:"" name:"name" help:"Sign-in name."`
+}
+
+// resetPath is where the page of reset links is. The secret is a part of the path, so
+// that the page works without JavaScript; the request log names the route alone, and the
+// page sends no Referer.
+const resetPath = "/symbolon/reset/"
+
+func (c *accountReset) Run(ctx context.Context, t *terminal, all *commands) error {
+	return all.withApp(ctx, t, false, func(a *app.App) error {
+		if a.Config.BaseURL == "" {
+			return usage("base_url is not set: the link needs it")
+		}
+		text, end, err := a.Accounts.ResetLink(ctx, operator, c.Account)
+		if err != nil {
+			return err
+		}
+		link := a.Config.BaseURL + resetPath + text.Reveal()
+		if all.JSON {
+			return t.printJSON(map[string]string{"link": link, "expires": stamp(end)})
+		}
+		fmt.Fprintf(t.err, "Shown once, good once until %s; whoever has it sets the password of %s. An earlier link is good no more.\n", stamp(end), c.Account)
+		_, err = fmt.Fprintln(t.out, link)
+		return err
+	})
 }
 
 type accountEnable struct {

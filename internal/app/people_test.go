@@ -247,6 +247,8 @@ func TestUsersAnswers(t *testing.T) {
 		{"a name that is none", "POST", "/api/users", `{"username":"a b"}`, 400,
 			`the account name "a b" holds other characters than ASCII letters, digits and . _ - @; leave them out`},
 		{"a short password", "POST", "/api/users", `{"username":"new","password":"tiny7ch"}`, 400, "the password is too short; use at least 8 characters"},
+		{"a common password", "POST", "/api/users", `{"username":"new","password":"Password1"}`, 400,
+			"the password is one that is tried first: a common one, a single word, or your own name; use several words"},
 		{"an address that is none", "POST", "/api/users", `{"username":"new","email":"nowhere"}`, 400,
 			`"nowhere" is no e-mail address; it needs one @ with something on either side`},
 		{"nobody's id", "GET", "/api/users/4711", "", 404, "User not found"},

@@ -24,7 +24,10 @@ func (s *Store) Prolong(ctx context.Context, pv token.ProlongVerb) (g token.Gran
 		}
 		return nil
 	})
-	return g, err
+	if err != nil {
+		return token.Grant{}, err
+	}
+	return g, nil
 }
 
 func (v *verb) whyNoBrowser(id int64) error {

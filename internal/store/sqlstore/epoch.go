@@ -31,6 +31,9 @@ func (s *Store) NewEpoch(ctx context.Context, by token.Caller, now time.Time) (t
 		if err := v.setNotBefore("", v.now.Truncate(time.Second).Add(time.Second)); err != nil {
 			return err
 		}
+		if _, err := v.Exec(`DELETE FROM resets`); err != nil { // one may have been used since the backup
+			return fmt.Errorf("removing reset links: %w", err)
+		}
 		if err := v.note(audit.EpochBegun, audit.Event{Detail: fmt.Sprintf("epoch %d", p.Epoch+1)}); err != nil {
 			return err
 		}

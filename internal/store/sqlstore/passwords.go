@@ -113,5 +113,8 @@ func (s *Store) UseReset(ctx context.Context, uv account.UseResetVerb) (id int64
 		}
 		return v.setPassword(account.PasswordVerb{Account: id, Hash: uv.PasswordHash})
 	})
-	return id, err
+	if err != nil {
+		return 0, err
+	}
+	return id, nil
 }

@@ -30,6 +30,10 @@ var faultTests = map[string]func(*kit){
 	"FaultDelete":      func(k *kit) { faults(k, prepareDelete) },
 	"FaultAddAccount":  func(k *kit) { faults(k, prepareAddAccount) },
 	"FaultSetAccount":  func(k *kit) { faults(k, prepareSetAccount) },
+	"FaultUnlink":      func(k *kit) { faults(k, prepareUnlink) },
+	"FaultJoin":        func(k *kit) { faults(k, prepareJoin) },
+	"FaultUseReset":    func(k *kit) { faults(k, prepareUseReset) },
+	"FaultProlong":     func(k *kit) { faults(k, prepareProlong) },
 	"FaultDeleteGroup": func(k *kit) { faults(k, prepareDeleteGroup) },
 	"FaultNewEpoch":    func(k *kit) { faults(k, prepareNewEpoch) },
 	"FaultAddKey":      func(k *kit) { faults(k, prepareAddKey) },
@@ -305,6 +309,45 @@ func prepareSetAccount(k *kit) func() error {
 	v := account.SetVerb{By: by, Now: k.now(), Name: "ada", Display: &display, RemoveGroups: []string{"lab"},
 		Attrs: map[string]string{"samples.user_codes": "", "samples.more": "x"}}
 	return func() error { _, err := k.SetAccount(ctx, v); return err }
+}
+
+func prepareUnlink(k *kit) func() error {
+	ada := k.team()
+	k.must(k.Link(ctx, k.linkVerb(ada, orcid.Provider, orcid.Subject)))
+	return func() error { return k.Unlink(ctx, k.unlinkVerb(ada, orcid.Provider, orcid.Subject)) }
+}
+
+func prepareJoin(k *kit) func() error {
+	ada := k.team()
+	eve := k.bare("eve", orcid)
+	k.issue(token.Session, "ecology", eve)
+	k.addReset("ada", 1)
+	return func() error { return k.join(eve, ada) }
+}
+
+func prepareUseReset(k *kit) func() error {
+	ada := k.team()
+	k.browser(ada, 1)
+	k.browser(ada, 2)
+	k.addReset("ada", 1)
+	return func() error {
+		id, err := k.useReset(1, "$new")
+		if err != nil && id != 0 {
+			k.Errorf("failed with the answer %d", id)
+		}
+		return err
+	}
+}
+
+func prepareProlong(k *kit) func() error {
+	g := k.browser(k.team(), 1)
+	return func() error {
+		g, err := k.Prolong(ctx, token.ProlongVerb{Now: k.now(), Grant: g.ID, Until: k.now().Add(13 * time.Hour)})
+		if err != nil && (g != token.Grant{}) {
+			k.Errorf("failed with the answer %+v", g)
+		}
+		return err
+	}
 }
 
 func prepareDeleteGroup(k *kit) func() error {

@@ -18,6 +18,7 @@ var passwordTests = map[string]func(*kit){
 	"ResetRacing":          resetRacing,
 	"ResetOfOtherAccounts": resetOfOtherAccounts,
 	"ResetPurged":          resetPurged,
+	"ResetOfAnotherEpoch":  resetOfAnotherEpoch,
 }
 
 func (k *kit) hash(name string) string {
@@ -181,5 +182,14 @@ func resetPurged(k *kit) {
 	k.pass(2 * time.Hour)
 	k.purgeAll()
 	_, err = k.Reset(ctx, [32]byte{1}, start)
+	k.accountRefused(err, account.ErrNotFound)
+}
+
+func resetOfAnotherEpoch(k *kit) {
+	k.person("ada")
+	k.addReset("ada", 1)
+	_, err := k.NewEpoch(ctx, operator, k.now())
+	k.must(err)
+	_, err = k.useReset(1, "$x")
 	k.accountRefused(err, account.ErrNotFound)
 }
