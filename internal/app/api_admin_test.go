@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/pem"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/secret"
+	"symbolon/internal/token"
 )
 
 // Whoever is no admin learns nothing of others, by session or by key.
@@ -238,4 +240,49 @@ func TestAPIAdminResetsPassword(t *testing.T) {
 	admin.refused(admin.ask("POST", "/admin/accounts/999/reset-password", nil), 404, "no account")
 	key := ours{o.env, admin.key("job")["key"].(string)}
 	key.refused(key.ask("POST", path, nil), 403, "sign in")
+}
+
+func TestAPIAdminActivity(t *testing.T) {
+	o := newOurs(t)
+	admin := o.admin()
+	one := o.pair("samples", "laptop")
+	wantCode(t, o.refresh(one["texts"].(thing)["refresh"].(string)), 200)
+	o.advance(2 * 3600e9)
+	wantCode(t, o.ask("DELETE", fmt.Sprintf("/tokens/%d", id(o.pair("samples", "x"))), nil), 204)
+	wantCode(t, o.ask("POST", "/tokens", thing{"service": "ecology", "name": "y"}), 201)
+	o.stopKeeping()
+	o.advance(60e9)
+	rows := func(query string) string {
+		var all []string
+		for _, x := range items(admin.get("/admin/activity" + query)) {
+			all = append(all, fmt.Sprintf("%v %v %v %v %v %v", x["hour"], x["service"], x["issued"], x["refreshed"], x["refused"], x["revoked"]))
+		}
+		return strings.Join(all, "\n")
+	}
+	const early, late = "2026-03-04T05:00:00Z samples 1 1 0 0", "2026-03-04T07:00:00Z samples 1 0 0 1"
+	if got := rows("?service=samples"); got != late+"\n"+early {
+		t.Errorf("samples:\n%s", got)
+	}
+	if got := rows("?service=samples&since=2026-03-04T06:00:00Z"); got != late {
+		t.Errorf("late:\n%s", got)
+	}
+	if got := rows("?service=samples&until=2026-03-04T06:00:00Z"); got != early {
+		t.Errorf("early:\n%s", got)
+	}
+	if got := rows(""); !strings.Contains(got, "2026-03-04T07:00:00Z ecology 1 0 0 0") || !strings.HasPrefix(got, "2026-03-04T07") {
+		t.Errorf("all:\n%s", got)
+	}
+	admin.refused(admin.ask("GET", "/admin/activity?since=2020-01-01T00:00:00Z", nil), 422, "at most 400 days")
+}
+
+// stopKeeping writes what a server that stops has counted.
+func (e *env) stopKeeping() {
+	e.t.Helper()
+	keeper, err := e.app.Engine.Keep(e.t.Context(), token.Retention{})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(e.t.Context())
+	stop()
+	keeper.Run(ctx)
 }

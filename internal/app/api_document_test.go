@@ -240,7 +240,7 @@ func TestAPIAnswersAsDocumented(t *testing.T) {
 	for path, answer := range map[string]thing{
 		"GET /me": admin.get("/me"), "POST /tokens": made, "GET /tokens": admin.get("/tokens"), "GET /services": admin.get("/services"),
 		"GET /me/export": admin.get("/me/export"), "POST /keys": admin.key("k"), "GET /admin/services": admin.get("/admin/services"),
-		"GET /admin/history": admin.get("/admin/history"), "GET /admin/accounts": admin.get("/admin/accounts?q=ada"),
+		"GET /admin/history": admin.get("/admin/history"), "GET /admin/activity": admin.get("/admin/activity"), "GET /admin/accounts": admin.get("/admin/accounts?q=ada"),
 	} {
 		method, at, _ := strings.Cut(path, " ")
 		op := doc["paths"].(thing)[at].(thing)[strings.ToLower(method)].(thing)

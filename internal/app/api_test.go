@@ -36,6 +36,22 @@ func TestAPISession(t *testing.T) {
 	wantCode(t, o.ask("GET", "/me", nil), 200)
 }
 
+// How long a session lives is configured.
+func TestAPISessionEnds(t *testing.T) {
+	e := newEnv(t, func(c *config.Config) {
+		c.SignIn.Idle, c.SignIn.Absolute = config.Duration(time.Hour), config.Duration(150*time.Minute)
+	})
+	e.set("ada", account.Change{Password: new(adaPassword)})
+	used, idle := ours{e, e.session("ada", adaPassword)}, ours{e, e.session("ada", adaPassword)}
+	for range 2 {
+		e.advance(59 * time.Minute)
+		used.get("/me")
+	}
+	idle.refused(idle.ask("GET", "/me", nil), 401, "has ended")
+	e.advance(32 * time.Minute)
+	used.refused(used.ask("GET", "/me", nil), 401, "has ended")
+}
+
 func TestAPISessionRefused(t *testing.T) {
 	o := newOurs(t)
 	nobody := ours{o.env, ""}
@@ -710,6 +726,11 @@ func TestAPIMethodsAndOrigins(t *testing.T) {
 	}
 	if got.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("Cache-Control %q", got.Header().Get("Cache-Control"))
+	}
+	for _, accept := range []string{"json", "text/html", "application/problem+json", "application/cbor;q=1, */*;q=0"} {
+		if kind := o.ask("GET", "/me", nil, "Accept", accept).Header().Get("Content-Type"); kind != "application/json" {
+			t.Errorf("accepting %s: %s", accept, kind)
+		}
 	}
 	o.refused(o.ask("GET", "/nothing", nil), 404, "/symbolon/docs/api")
 	o.refused(o.ask("GET", "/", nil), 404, "/symbolon/docs/api")

@@ -149,7 +149,8 @@ func (a *App) openEngine(ctx context.Context, o Options) error {
 	}
 	a.Accounts = account.NewDirectory(a.Store, hasher, a.now)
 	a.Engine = token.New(token.Options{Store: a.Store, Keys: engineKeys{a.Keys}, Services: a.services(),
-		Now: a.now, Bound: time.Duration(a.Config.RevocationBound), Log: a.log, StatusBase: statusBase(a.Config)})
+		Now: a.now, Bound: time.Duration(a.Config.RevocationBound), Log: a.log, StatusBase: statusBase(a.Config),
+		BrowserIdle: time.Duration(a.Config.SignIn.Idle), BrowserCap: time.Duration(a.Config.SignIn.Absolute)})
 	a.lists = &statuslist.Publisher{Source: a.Engine, Signer: a.statusSigner, TTL: time.Duration(a.Config.StatusTTL),
 		Issuer: a.Config.BaseURL}
 	return nil

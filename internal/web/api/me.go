@@ -79,7 +79,7 @@ func (a *API) deleteMe(ctx context.Context, v *visitor, in *deletion) (*none, er
 	if account.Key(in.Name) != account.Key(v.Name) {
 		return nil, refuse(http.StatusUnprocessableEntity, "nothing was deleted: this is not the name of your account")
 	}
-	_, err := a.Engine.EndAccount(ctx, v.operator(), v.ID, account.Deleted, "deleted by the person")
+	_, err := a.Engine.EndAccount(ctx, v.caller(), v.ID, account.Deleted, "deleted by the person")
 	return nil, err
 }
 

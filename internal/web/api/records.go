@@ -20,6 +20,8 @@ type inquiry struct {
 
 func (a *API) adminRecords() {
 	declare(a, adminOp("admin-list-history", http.MethodGet, "/admin/history", "Who did what", "", http.StatusUnprocessableEntity), a.adminHistory)
+	declare(a, adminOp("admin-list-activity", http.MethodGet, "/admin/activity", "What was done, by hour and service",
+		"At least as often as it says; hours without anything are left out. At most 400 days.", http.StatusUnprocessableEntity), a.adminActivity)
 }
 
 func (a *API) adminHistory(ctx context.Context, _ *visitor, in *inquiry) (*answer[page[eventInfo]], error) {
