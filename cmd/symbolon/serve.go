@@ -69,6 +69,10 @@ func (c *serveCommand) listen(t *terminal, all *commands) (*config.Config, net.L
 		return nil, nil, err
 	}
 	ln, err := openPort(conf.Listen)
+	if err == nil && conf.BaseURL == "" { // any free port: now it has a number
+		conf.Listen = ln.Addr().String()
+		conf.Resolve()
+	}
 	return conf, ln, err
 }
 

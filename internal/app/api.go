@@ -1,25 +1,22 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"html/template"
-	"net/http"
 
 	"symbolon/internal/account"
-	"symbolon/internal/httpio"
 	"symbolon/internal/keyring"
 	"symbolon/internal/secret"
 	"symbolon/internal/token"
+	"symbolon/internal/web"
 	"symbolon/internal/web/api"
 )
 
 // openAPI puts our own API together.
 func (a *App) openAPI() (*api.API, error) {
 	o := api.Options{Config: a.Config, Engine: a.Engine, Accounts: a.Accounts, Records: a.Store,
-		Handed: a.wireTexts, Keys: a.keysOf, Page: page, Now: a.now, Log: a.log}
+		Handed: a.wireTexts, Keys: a.keysOf, Page: web.Page, Now: a.now, Log: a.log}
 	if a.ldap != nil {
 		o.Directory = door{a}.SignInDirectory
 	}
@@ -72,20 +69,6 @@ func (a *App) keysOf(service string) (all []api.Key) {
 		all = append(all, key)
 	}
 	return all
-}
-
-// page is a page with nothing around its main part.
-func page(title string, main template.HTML) httpio.Response {
-	var b bytes.Buffer
-	b.WriteString("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-		template.HTMLEscapeString(title) + " · Symbolon</title>\n</head>\n<body>\n<main>\n")
-	b.WriteString(string(main))
-	b.WriteString("</main>\n</body>\n</html>\n")
-	return httpio.Response{Status: http.StatusOK, Body: b.Bytes(), Header: http.Header{
-		"Content-Type":            {"text/html; charset=utf-8"},
-		"Content-Security-Policy": {"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-		"Referrer-Policy":         {"no-referrer"},
-	}}
 }
 
 // SignInDirectory returns the number of the account of a directory's person by its short

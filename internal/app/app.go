@@ -18,6 +18,7 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/config"
 	"symbolon/internal/keyring"
+	"symbolon/internal/signin/flow"
 	"symbolon/internal/signin/ldap"
 	"symbolon/internal/signin/oidc"
 	"symbolon/internal/signin/standin"
@@ -59,6 +60,7 @@ type App struct {
 	db      *sqlite.DB
 	ldap    *ldap.Directory // nil unless configured
 	standIn *standin.ORCID  // nil unless this is a development server
+	flow    *flow.Flow      // nil without keys
 	mounts  []mount
 	now     func() time.Time
 	log     *slog.Logger
@@ -142,6 +144,7 @@ func (a *App) openEngine(ctx context.Context, o Options) error {
 			return err
 		}
 		a.Keys = keys
+		a.flow = a.newFlow()
 	}
 	hasher := o.Hasher
 	if hasher == nil {

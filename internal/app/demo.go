@@ -83,7 +83,14 @@ func (a *App) demoAccount(ctx context.Context, n account.New) ([]Password, error
 			codes[m.config.Name+".user_codes"] = "MOB,ABC"
 		}
 	}
-	if _, err := a.Accounts.Set(ctx, by, n.Name, account.Change{Attrs: codes}); err != nil {
+	change := account.Change{Attrs: codes}
+	if admins := a.Config.SignIn.AdminGroup; admins != "" && n.Type == account.Person {
+		if _, err := a.Accounts.AddGroup(ctx, by, admins, ""); err != nil && !errors.Is(err, account.ErrConflict) {
+			return nil, err
+		}
+		change.AddGroups = []string{admins}
+	}
+	if _, err := a.Accounts.Set(ctx, by, n.Name, change); err != nil {
 		return nil, err
 	}
 	return []Password{{n.Name, secret.New(n.Password)}}, nil

@@ -43,6 +43,9 @@ func (a *App) Handler() (http.Handler, error) {
 	for _, r := range own.Routes() {
 		mux.Handle(r.Pattern, a.adapter(api.Failed).Handle(r.Handle))
 	}
+	if err := a.servePages(mux, taken); err != nil {
+		return nil, err
+	}
 	for _, r := range a.ownRoutes() {
 		mux.Handle(r.Pattern, a.adapter(ownFailure).Handle(r.Handle))
 	}

@@ -83,6 +83,9 @@ func (a *App) mountOne(s config.Service, log *slog.Logger) (mount, error) {
 		if a.ldap != nil {
 			o.SignIn = door{a}.SignInDN
 		}
+		if len(a.Providers) > 0 {
+			o.Browser = browsers{a}
+		}
 		d, err := edi.New(s, o)
 		if err != nil {
 			return mount{}, err

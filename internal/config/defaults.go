@@ -53,6 +53,7 @@ func Dev(data, listen string) *Config {
 		c.Data = abs
 	}
 	c.SignIn.Providers = []Provider{{Kind: kindORCID}}
+	c.SignIn.AdminGroup = "operators"
 	samples := NewService("samples", "sesar", "/webservices")
 	samples.Sesar.JSONPath = "/api"
 	c.Services = []Service{samples, NewService("ecology", "edi", "/auth"),

@@ -23,14 +23,17 @@ import (
 	"symbolon/internal/token"
 )
 
-// Options are what a Dialect needs beside its configuration; all but Dev and SignIn are required.
+// Options are what a Dialect needs beside its configuration; all but Dev, SignIn and Browser are required.
 type Options struct {
 	Dev bool // adds GET v1/whoami
 	// Legacy returns the RSA key of the legacy tokens, waiting while it is being made.
 	Legacy func(context.Context) (*rsa.PrivateKey, error)
 	// SignIn is asked by GET login/pasta; without it there is no such path.
 	SignIn SignIn
-	Log    *slog.Logger
+	// Browser is asked by login/PROVIDER and callback/PROVIDER; without it there are no
+	// such paths.
+	Browser Browser
+	Log     *slog.Logger
 }
 
 // Dialect is one configured mount. It is safe for concurrent use.
@@ -41,6 +44,7 @@ type Dialect struct {
 	prefix  string
 	dev     bool
 	signIn  SignIn
+	browser Browser
 	log     *slog.Logger
 }
 
@@ -52,12 +56,13 @@ const minTokenKey = 20
 func New(c config.Service, o Options) (*Dialect, error) {
 	f := &format{issuer: c.Issuer, edi: *c.EDI}
 	d := &Dialect{
-		format: f,
-		legacy: newLegacyTokens(o.Legacy, time.Duration(c.EDI.LegacyLifetime)),
-		prefix: strings.TrimSuffix(c.Path, "/"),
-		dev:    o.Dev,
-		signIn: o.SignIn,
-		log:    o.Log,
+		format:  f,
+		legacy:  newLegacyTokens(o.Legacy, time.Duration(c.EDI.LegacyLifetime)),
+		prefix:  strings.TrimSuffix(c.Path, "/"),
+		dev:     o.Dev,
+		signIn:  o.SignIn,
+		browser: o.Browser,
+		log:     o.Log,
 	}
 	key, err := serviceKey(c.EDI.TokenKeyFile)
 	if err != nil {

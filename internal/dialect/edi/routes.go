@@ -49,6 +49,9 @@ func (d *Dialect) Routes(e Engine) []httpio.Route {
 	if d.signIn != nil {
 		routes = append(routes, d.route(loginPath, http.MethodGet, h.login))
 	}
+	if d.browser != nil {
+		routes = append(routes, h.browserRoutes()...)
+	}
 	return routes
 }
 
@@ -79,6 +82,9 @@ func (d *Dialect) NotFound(r *httpio.Request) httpio.Response {
 // has reports whether a path is one of Routes.
 func (d *Dialect) has(path string) bool {
 	if d.signIn != nil && path == d.prefix+"/"+loginPath {
+		return true
+	}
+	if d.browser != nil && isBrowserPath(strings.TrimPrefix(path, d.prefix+"/")) {
 		return true
 	}
 	rest, ok := strings.CutPrefix(path, d.prefix+"/v1/")
