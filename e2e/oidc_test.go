@@ -33,17 +33,24 @@ type upstream struct {
 	cmd    *exec.Cmd
 }
 
-// startUpstream starts the npm package oidc-provider, which e2e/tools.sh has installed.
-func startUpstream(t *testing.T) *upstream {
+// nodeModules is the folder of the npm packages, which e2e/tools.sh has installed.
+func nodeModules(t *testing.T, name string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	modules := filepath.Join(cache, "symbolon-e2e", "upstream", "node_modules")
-	if _, err := os.Stat(filepath.Join(modules, "oidc-provider")); err != nil {
+	if _, err := os.Stat(filepath.Join(modules, name)); err != nil {
 		t.Fatalf("%v: run sh e2e/tools.sh", err)
 	}
+	return modules
+}
+
+// startUpstream starts the npm package oidc-provider, which e2e/tools.sh has installed.
+func startUpstream(t *testing.T) *upstream {
+	t.Helper()
+	modules := nodeModules(t, "oidc-provider")
 	dir := t.TempDir()
 	script, err := os.ReadFile("upstream/provider.mjs")
 	if err == nil {

@@ -3,7 +3,7 @@
 set -eu
 
 PATH="$PATH:/usr/sbin" # where slapd is
-need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd nginx=nginx caddy=caddy apache2=apache2-bin haproxy=haproxy javac=default-jdk-headless node=nodejs npm=npm"
+need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd nginx=nginx caddy=caddy apache2=apache2-bin haproxy=haproxy javac=default-jdk-headless node=nodejs npm=npm chromium=chromium"
 
 missing=""
 for pair in $need; do
@@ -15,7 +15,7 @@ done
 [ -e /usr/share/lua/5.3/socket.lua ] || missing="$missing lua-socket"
 # PostgreSQL's programs lie beside the path, a folder for each release.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
-# The OpenID provider that the tests sign in at, of the versions in its lock file, kept
+# The OpenID provider that the tests sign in at and the judge of pages, of the versions in its lock file, kept
 # where os.UserCacheDir of the tests looks.
 install_upstream() {
 	here="$(dirname "$0")/upstream"
