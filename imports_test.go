@@ -77,6 +77,8 @@ var rules = []struct{ from, to, why string }{
 	{"internal/web", "internal/dialect/*", "pages speak no old wire"},
 	{"internal/web", "internal/keyring", "pages are shown keys, not given them"},
 	{"internal/account", "internal/signin/*", "accounts are told who somebody is"},
+	{"internal/events", "internal/store/*", "the stream is what the engine says"},
+	{"internal/events", "internal/dialect/*", "the stream speaks no dialect"},
 	{"internal/statuslist", "net/http", "a list is text"},
 	{"internal/statuslist", "internal/keyring", "a list is given the key it needs"},
 	{"internal/statuslist", "internal/store/*", "a list is made of what the engine says"},

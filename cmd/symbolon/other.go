@@ -32,8 +32,11 @@ func (configCheck) Run(t *terminal, all *commands) error {
 	if all.JSON {
 		return t.printJSON(map[string]any{"ok": true, "file": conf.File, "warnings": append([]string{}, conf.Warnings()...)})
 	}
-	_, err = fmt.Fprintf(t.out, "%s is good: %s\n", conf.File, strings.Join(serviceNames(conf), ", "))
-	return err
+	fmt.Fprintf(t.out, "%s is good: %s\n", conf.File, strings.Join(serviceNames(conf), ", "))
+	for _, s := range conf.Services {
+		fmt.Fprintf(t.out, "%s is verified_by %s: a revoked token is refused there %s\n", s.Name, s.VerifiedBy, s.BoundText(conf))
+	}
+	return nil
 }
 
 func serviceNames(c *config.Config) []string {

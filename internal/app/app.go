@@ -56,6 +56,8 @@ type App struct {
 
 	certificates sync.Map // :: legacy RSA key → its certificate
 	lists        *statuslist.Publisher
+	verifierKey  [32]byte      // hash of the secret of who follows the event stream; zero for nobody
+	stopping     chan struct{} // closed when the server stops
 
 	db      *sqlite.DB
 	ldap    *ldap.Directory // nil unless configured
@@ -69,7 +71,10 @@ type App struct {
 // Open opens what the options ask for. Its errors are for people: they name
 // the file or service and what to do.
 func Open(ctx context.Context, o Options) (*App, error) {
-	a := &App{Config: o.Config, now: o.Now, log: o.Log}
+	a := &App{Config: o.Config, now: o.Now, log: o.Log, stopping: make(chan struct{})}
+	if err := a.readVerifierKey(); err != nil {
+		return nil, err
+	}
 	mounts, err := a.mountAll()
 	if err != nil {
 		return nil, err

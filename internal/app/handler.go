@@ -49,6 +49,7 @@ func (a *App) Handler() (http.Handler, error) {
 	for _, r := range a.ownRoutes() {
 		mux.Handle(r.Pattern, a.adapter(ownFailure).Handle(r.Handle))
 	}
+	mux.Handle(eventsPath, a.events())
 	f.addGates(a)
 	return f, nil
 }

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"compress/zlib"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -223,5 +225,73 @@ func TestTheSameTokenNamesTheSamePlace(t *testing.T) {
 	}
 	if before.Index == 77 {
 		t.Error("the place is the number itself")
+	}
+}
+
+// TestEventsNeedTheirSecret, and are off without one.
+func TestEventsNeedTheirSecret(t *testing.T) {
+	e := newEnv(t, nil)
+	wantCode(t, e.do("GET", "/symbolon/events", ""), 403)
+	e = newEnv(t, func(c *config.Config) {
+		c.VerifierKeyFile = writeFile(t, t.TempDir()+"/verifier.key", []byte("a-secret-of-the-verifiers\n"))
+	})
+	wantCode(t, e.do("GET", "/symbolon/events", ""), 401)
+	server := httptest.NewServer(e.http)
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/symbolon/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer a-secret-of-the-verifiers")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	tokens := e.issue("samples", e.ada.ID)
+	if _, err := e.app.Engine.Revoke(t.Context(), token.Operator(), token.RevokeRequest{Grant: tokens.Grant.ID}); err != nil {
+		t.Fatal(err)
+	}
+	e.advance(time.Second)
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), `data: {"grant":`) {
+			break
+		}
+	}
+	if want := fmt.Sprintf(`data: {"grant":%d,"service":"samples",`, tokens.Grant.ID); !strings.HasPrefix(lines.Text(), want) {
+		t.Errorf("got %s", lines.Text())
+	}
+	resp.Body.Close()
+}
+
+func TestShortVerifierKey(t *testing.T) {
+	conf := small(t)
+	conf.VerifierKeyFile = writeFile(t, t.TempDir()+"/verifier.key", []byte("short\n"))
+	wantText(t, openAt(t, conf, true), `^verifier_key_file .* holds 5 characters; put a random secret of 20 or more there`)
+}
+
+// TestRestoredIsInTheLists: a verifier that knows lists alone refuses what was made before, also what the restore lost.
+func TestRestoredIsInTheLists(t *testing.T) {
+	e := newEnv(t, nil)
+	pair := e.issue("samples", e.ada.ID).Access.Reveal()
+	lost := e.app.Engine.Place(5000) // given out after the backup
+	if _, err := e.app.Store.NewEpoch(t.Context(), token.Operator(), e.now()); err != nil {
+		t.Fatal(err)
+	}
+	e.advance(2 * time.Second)
+	fresh := e.issue("samples", e.ada.ID)
+	if !e.bit(pair) || e.bit(fresh.Access.Reveal()) {
+		t.Errorf("of before: %v, of after: %v", e.bit(pair), e.bit(fresh.Access.Reveal()))
+	}
+	list, err := e.app.Engine.StatusList(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list.Bits[lost.Index/8]>>(lost.Index%8)&1 == 0 {
+		t.Error("a grant that the restore lost is not in the list")
+	}
+	if fresh.Grant.ID <= 1<<32 {
+		t.Errorf("the first grant after is %d", fresh.Grant.ID)
 	}
 }

@@ -39,6 +39,7 @@ func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Con
 	defer wg.Wait()
 	defer stop()
 	server := httpio.Server(ln.Addr().String(), handler)
+	server.RegisterOnShutdown(sync.OnceFunc(func() { close(a.stopping) }))
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	return a.answer(ctx, ln, server, ready)
 }

@@ -63,6 +63,9 @@ func (s *Service) warnings() []string {
 	if s.CollectiveAccess != nil && s.CollectiveAccess.LegacyWeakKey {
 		all = append(all, "service "+s.Name+" takes a weak key (legacy_weak_key): whoever knows it can make access tokens of anyone; give the site a random key of 32 bytes")
 	}
+	if _, never := s.RevocationBound(&Config{}); never {
+		all = append(all, "service "+s.Name+" is verified_by secret and has application tokens, which never expire: none of them can be ended where only the signature is checked; have that server ask here, or follow status lists")
+	}
 	if s.ItemPath != nil && s.ItemPath.ApplicationLife == 0 && s.ItemPath.ApplicationIdle == 0 {
 		all = append(all, "application tokens of service "+s.Name+" never end by themselves; set application_life or application_idle to end those that nobody uses")
 	}
@@ -201,7 +204,7 @@ type keyFile struct {
 
 // keyFiles returns every value whose key ends in _file, set or not.
 func (c *Config) keyFiles() []keyFile {
-	all := []keyFile{{"master_key_file", &c.MasterKeyFile, -1},
+	all := []keyFile{{"master_key_file", &c.MasterKeyFile, -1}, {"verifier_key_file", &c.VerifierKeyFile, -1000},
 		{"ldap.ca_file", &c.LDAP.CAFile, -2}, {"ldap.bind_password_file", &c.LDAP.BindPasswordFile, -3}}
 	for i := range c.SignIn.Providers {
 		all = append(all, keyFile{providerPath(i) + ".client_secret_file", &c.SignIn.Providers[i].ClientSecretFile, -4 - i})

@@ -221,7 +221,7 @@ func TestCheckOfAConfigurationMadeByCode(t *testing.T) {
 	c.Services[0].AccessLifetime = Duration(-time.Second)
 	c.Services[1].EDI = nil
 	x := NewService("x", "sesar", "/x")
-	x.Issuer, x.Sesar = "i", nil
+	x.Issuer, x.Sesar, x.VerifiedBy = "i", nil, "here"
 	c.Services = append(c.Services, x)
 	problems(t, c.Check(), `listen: listen "10.0.0.1:80" can be reached from outside, which dev: true does not allow; use 127.0.0.1:8080, or remove dev
 services[0].access_lifetime: access_lifetime -1s is out of range; set more than 0 and at most 3650d, such as 1d

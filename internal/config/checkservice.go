@@ -93,6 +93,10 @@ func (c *Config) checkService(r *report, at string, s *Service) {
 		r.lifetime(at+".access_lifetime", s.AccessLifetime)
 	}
 	checkCap(r, at, s)
+	r.oneOf(at+".verified_by", s.VerifiedBy, VerifiedHere, VerifiedByList, VerifiedBySecret)
+	if s.VerifiedBy == VerifiedByList && s.EDI != nil && s.EDI.PlainClaims {
+		r.add(at+".verified_by", "verified_by list does not go with plain_claims, whose tokens name no status list; set here or secret")
+	}
 	d.check(r, at, s)
 }
 

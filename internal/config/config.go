@@ -30,6 +30,9 @@ type Config struct {
 	// Longest time until a revocation is known everywhere. A server that cannot
 	// confirm its view of the database within it refuses tokens. At least 2s.
 	RevocationBound Duration `yaml:"revocation_bound"`
+	// File with the secret, 20 characters or more, that servers elsewhere present to
+	// follow the event stream. Empty turns the stream off.
+	VerifierKeyFile string `yaml:"verifier_key_file"`
 	// How long a server elsewhere may go by one status list: the time until a
 	// revocation is known to who checks tokens by lists. 10s to 1d.
 	StatusTTL Duration `yaml:"status_ttl"`
@@ -173,6 +176,11 @@ type Service struct {
 	Sessions int `yaml:"sessions"`
 	// Most live generated token pairs of one account. One more ends the oldest.
 	Pairs int `yaml:"pairs"`
+	// How the servers behind it check tokens: here (they ask this server, or follow
+	// the event stream), list (by its status lists) or secret (signature and times
+	// alone). It changes nothing but how soon a revocation is said to count there.
+	// Empty means secret where the key of access tokens comes from a file, else here.
+	VerifiedBy string `yaml:"verified_by"`
 	// Who may use the service. Empty lists allow every account.
 	Allow Allow `yaml:"allow"`
 	// Identity provider, such as orcid, with which an account must be linked to use

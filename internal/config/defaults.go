@@ -115,6 +115,7 @@ func (c *Config) derive(from *Config, f func(field, value any)) {
 		}
 		f(&s.Issuer, from.BaseURL)
 		f(&s.Audience, given.Name)
+		f(&s.VerifiedBy, given.verification())
 		if s.EDI != nil {
 			f(&s.EDI.LegacyLifetime, given.AccessLifetime)
 		}

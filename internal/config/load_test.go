@@ -55,7 +55,7 @@ func TestLoadGivesDefaults(t *testing.T) {
 		Services: []Service{{
 			Name: "samples", Dialect: "sesar", Path: "/webservices", Issuer: "http://127.0.0.1:8080", Audience: "samples",
 			AccessLifetime: Day, RefreshLifetime: 30 * Day, Replay: "refuse", ReplayWindow: Duration(time.Minute),
-			Sessions: 100, Pairs: 5, Sesar: &Sesar{AccessAlg: "ES256"},
+			VerifiedBy: "here", Sessions: 100, Pairs: 5, Sesar: &Sesar{AccessAlg: "ES256"},
 			UpstreamTimeout: Duration(time.Minute), UpstreamToken: "pass", UpstreamTokenLifetime: Duration(5 * time.Minute),
 		}},
 	}
@@ -93,10 +93,10 @@ services:
 	samples.Replay, samples.Sessions, samples.Issuer, samples.Audience = "same", 7, "http://[::1]:9000", "samples"
 	samples.Sesar.MintByGet, samples.Sesar.AccessKeyFile = true, dir+"/keys/a.pem"
 	samples.Allow = Allow{Groups: []string{"curators"}, Types: []string{"application"}}
-	samples.RequireIdentity = "orcid"
+	samples.RequireIdentity, samples.VerifiedBy = "orcid", "secret"
 	ecology := NewService("ecology", "edi", "/auth")
 	ecology.AccessLifetime, ecology.Cap = Duration(15*time.Minute), Duration(36*time.Hour)
-	ecology.Issuer, ecology.Audience = "https://a.example", "ecology"
+	ecology.Issuer, ecology.Audience, ecology.VerifiedBy = "https://a.example", "ecology", "here"
 	ecology.EDI.LegacyLifetime = ecology.AccessLifetime
 	if diff := cmp.Diff([]Service{samples, ecology}, c.Services); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -134,7 +134,7 @@ func TestFlagBeatsVariableBeatsFile(t *testing.T) {
 func TestEachVariableSetsItsKey(t *testing.T) {
 	values := map[string]string{
 		"listen": "127.0.0.1:7", "data": "/d", "store": "sqlite:/s.db", "base_url": "https://b.example", "master_key_file": "/m",
-		"revocation_bound": "5s", "key_rotation": "30d", "status_ttl": "1m30s", "log_format": "json", "log_level": "debug", "audit_keep": "90d",
+		"revocation_bound": "5s", "key_rotation": "30d", "status_ttl": "1m30s", "verifier_key_file": "/v", "log_format": "json", "log_level": "debug", "audit_keep": "90d",
 		"address_keep": "60d",
 	}
 	dir := folder(t, "c.yaml", minimal)

@@ -80,6 +80,11 @@ func (a *Adapter) Handle(h Handler) http.Handler {
 	})
 }
 
+// Addr is the client's address, the zero Addr when the peer has none: for what cannot be a Handler.
+func (a *Adapter) Addr(r *http.Request) netip.Addr {
+	return clientAddr(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), a.Trusted)
+}
+
 func (a *Adapter) now() time.Time {
 	if a.Now == nil {
 		return time.Now()
@@ -103,7 +108,7 @@ func (a *Adapter) head(r *http.Request) *Request {
 		Target:    r.RequestURI,
 		Header:    r.Header,
 		PathValue: r.PathValue,
-		Addr:      clientAddr(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), a.Trusted),
+		Addr:      a.Addr(r),
 		Trusted:   contains(a.Trusted, peer),
 		Agent:     printable(r.UserAgent()),
 		ID:        newID(),

@@ -117,7 +117,7 @@ func (k *kept) resting(now time.Time) bool {
 
 // good reports whether what was made says what is true now, and will be believed long enough.
 func (k *kept) good(present token.StatusList, ttl time.Duration) bool {
-	same := bytes.Equal(k.of.Bits, present.Bits) && maps.EqualFunc(k.of.NotBefore, present.NotBefore, time.Time.Equal)
+	same := k.of.Feed == present.Feed && bytes.Equal(k.of.Bits, present.Bits) && maps.EqualFunc(k.of.NotBefore, present.NotBefore, time.Time.Equal)
 	age := present.At.Sub(k.of.At)
 	return same && age >= 0 && age < ttl/4
 }

@@ -18,6 +18,7 @@ type ended struct {
 	mu     sync.Mutex // one writer at a time
 	blocks atomic.Pointer[map[int64]*block]
 	marks  atomic.Pointer[marks]
+	lost   atomic.Pointer[[]Range] // by a restore; in status lists alone, since here their tokens are too old
 }
 
 // marks is the small, seldom changed part; it is replaced, never changed.
@@ -33,6 +34,7 @@ type cutoffEnd struct{ at, until time.Time }
 func newEnded() *ended {
 	e := &ended{}
 	e.blocks.Store(&map[int64]*block{})
+	e.lost.Store(&[]Range{})
 	e.marks.Store(&marks{map[int64]time.Time{}, map[string]time.Time{}, map[[2]string]cutoffEnd{}, map[string]time.Time{}})
 	return e
 }

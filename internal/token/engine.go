@@ -62,6 +62,7 @@ type Engine struct {
 	statusBase              string
 	places                  *places
 	head                    head
+	history                 *history
 
 	ended       *ended
 	allowed     *allowed
@@ -80,7 +81,7 @@ type Engine struct {
 func New(o Options) *Engine {
 	e := &Engine{
 		store: o.Store, keys: o.Keys, now: o.Now, bound: o.Bound, log: o.Log,
-		statusBase: o.StatusBase, places: newPlaces(),
+		statusBase: o.StatusBase, places: newPlaces(), history: newHistory(),
 		services: map[string]*Service{}, ended: newEnded(), allowed: newAllowed(), cache: newCache(), holders: newHolders(), uses: newUses(), tally: newTally(),
 	}
 	e.bound = cmp.Or(e.bound, 30*time.Second)

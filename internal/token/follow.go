@@ -70,13 +70,20 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return wrap("loading revocations", err)
 	}
+	lost, err := e.store.Lost(ctx)
+	if err != nil {
+		return wrap("loading lost grants", err)
+	}
+	e.ended.lost.Store(&lost)
 	if err := e.reloadKeys(ctx); err != nil {
 		return err
 	}
 	e.ended.apply(rest)
 	e.holders.clear()
+	e.history.forget()
 	e.news.at = at
 	e.news.confirm(asked)
+	e.history.wake()
 	return nil
 }
 
@@ -119,8 +126,10 @@ func (e *Engine) CatchUp(ctx context.Context) error {
 			}
 		}
 		e.news.at = at
+		e.history.add(entries, at.Epoch)
 		if len(entries) < feedBatch {
 			e.news.confirm(asked)
+			e.history.wake()
 			return e.resolve(ctx, 0)
 		}
 	}

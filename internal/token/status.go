@@ -87,8 +87,13 @@ func (n *news) state() (time.Time, Position) {
 	return time.Time{}, Position{}
 }
 
-// each calls do with the place in its block of every ended grant of the block.
+// each calls do with the place in its block of every grant of the block that ended or was lost.
 func (e *ended) each(list int64, do func(n int64)) {
+	for _, r := range *e.lost.Load() {
+		for n := max(r.First, list*blockBits); n <= min(r.Last, (list+1)*blockBits-1); n++ {
+			do(n % blockBits)
+		}
+	}
 	b := (*e.blocks.Load())[list]
 	if b == nil {
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"math/bits"
 	"testing"
 	"time"
 )
@@ -153,5 +154,25 @@ func TestOnlyAccessTokensHaveAPlace(t *testing.T) {
 	e.statusBase = ""
 	if e.statusOf(Access, 5) != nil {
 		t.Error("a token names a list without an address")
+	}
+}
+
+// TestLostGrantsAreInTheList: tokens of grants that a restore lost are out, and nothing else tells a list of them.
+func TestLostGrantsAreInTheList(t *testing.T) {
+	e, _ := statusEngine(func() time.Time { return noon })
+	e.news.confirm(noon)
+	e.ended.lost.Store(&[]Range{{First: blockBits - 2, Last: blockBits + 1}})
+	for list, want := range map[int64]int{0: 2, 1: 2, 2: 0} {
+		l, err := e.StatusList(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, b := range l.Bits {
+			n += bits.OnesCount8(b)
+		}
+		if n != want {
+			t.Errorf("list %d has %d bits, want %d", list, n, want)
+		}
 	}
 }

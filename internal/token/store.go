@@ -85,6 +85,9 @@ type Reader interface {
 type Feed interface {
 	// Load gives every entry still in force, and the position they stand at.
 	Load(ctx context.Context, each func(Entry)) (Position, error)
+	// Lost gives the grants that a restore may have lost: tokens of them are out,
+	// and there are no rows.
+	Lost(ctx context.Context) ([]Range, error)
 	// Since gives the entries after seq in order, at most limit, and the
 	// position of the last one (or of the head when there are none).
 	Since(ctx context.Context, seq int64, limit int) ([]Entry, Position, error)
@@ -259,6 +262,9 @@ type Entry struct {
 	At      time.Time
 	Until   time.Time
 }
+
+// Range is grants by number, both ends among them.
+type Range struct{ First, Last int64 }
 
 // EntryKind says what an entry makes worse.
 type EntryKind string

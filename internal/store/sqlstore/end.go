@@ -38,7 +38,7 @@ func (v *verb) end(ids []int64, reason string, kind audit.Kind) ([]int64, error)
 		if err := v.note(lineOf(kind, of), e); err != nil {
 			return nil, err
 		}
-		v.feed = append(v.feed, token.Entry{Kind: token.EntryGrant, Grant: id, At: v.now})
+		v.feed = append(v.feed, token.Entry{Kind: token.EntryGrant, Grant: id, Service: e.Service, At: v.now})
 		ended = append(ended, id)
 	}
 	return ended, nil

@@ -25,6 +25,9 @@ func (s *Store) NewEpoch(ctx context.Context, by token.Caller, now time.Time) (t
 		if _, err := v.Exec(upsertMeta, "epoch", strconv.FormatInt(p.Epoch+1, 10)); err != nil {
 			return fmt.Errorf("storing epoch: %w", err)
 		}
+		if err := v.endHistory(p.Epoch + 1); err != nil {
+			return err
+		}
 		if err := v.store.db.JumpGrants(v, epochJump); err != nil {
 			return fmt.Errorf("jumping grant numbers: %w", err)
 		}
@@ -47,6 +50,27 @@ func (s *Store) NewEpoch(ctx context.Context, by token.Caller, now time.Time) (t
 		return token.Position{}, err
 	}
 	return p, nil
+}
+
+// endHistory says of the grants of the history that ends what not_before says of their tokens, for who sees only that:
+// those that are there have ended, but for keys, whose new tokens are good; those given out since the backup, whose
+// numbers are among the ones left out now, are noted as lost.
+func (v *verb) endHistory(epoch int64) error {
+	const endAll = `UPDATE grants SET revoked_at = $1, revoked_reason = 'restored from a backup',
+		dead_at = CASE WHEN kind = 'application' THEN $1 ELSE dead_at END
+		WHERE revoked_at IS NULL AND kind NOT IN ('apikey', 'servicekey')`
+	if _, err := v.Exec(endAll, millis(v.now)); err != nil {
+		return fmt.Errorf("ending the grants of the former history: %w", err)
+	}
+	top, err := value[int64](v.QueryRow(`SELECT COALESCE(MAX(id), 0) FROM grants`))
+	if err != nil {
+		return fmt.Errorf("reading highest grant: %w", err)
+	}
+	_, err = v.Exec(`INSERT INTO lost_grants (epoch, first_id, last_id) VALUES ($1, $2, $3)`, epoch, top+1, top+epochJump)
+	if err != nil {
+		return fmt.Errorf("noting lost grants: %w", err)
+	}
+	return nil
 }
 
 // setNotBefore refuses a service's tokens ("" for all) issued before at. It moves only forward.

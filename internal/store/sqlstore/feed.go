@@ -84,6 +84,18 @@ func (s *Store) Since(ctx context.Context, seq int64, limit int) (entries []toke
 	return entries, p, nil
 }
 
+// Lost gives the grants that restores may have lost; see token.Feed.
+func (s *Store) Lost(ctx context.Context) (all []token.Range, err error) {
+	err = s.read(ctx, "reading lost grants", func(tx Tx) (err error) {
+		all, err = collect(tx, func(row scanner) (r token.Range, err error) {
+			err = row.Scan(&r.First, &r.Last)
+			return r, err
+		}, `SELECT first_id, last_id FROM lost_grants ORDER BY epoch`)
+		return err
+	})
+	return all, err
+}
+
 // Changed waits at most the time given until another process may have appended to the feed, and reports whether one may have.
 func (s *Store) Changed(ctx context.Context, most time.Duration) (bool, error) {
 	changed, err := s.db.Changed(ctx, most)

@@ -8,6 +8,7 @@ import (
 )
 
 var clockTests = map[string]func(*kit){
+	"EpochEndsTheHistory":      epochEndsTheHistory,
 	"ClockBackRevivesNothing":  clockBackRevivesNothing,
 	"ClockBackSparesReplays":   clockBackSparesReplays,
 	"ClockForwardAndBack":      clockForwardAndBack,
@@ -148,4 +149,22 @@ func epochMovesOnlyForward(k *kit) {
 	if g := k.issue(token.Pair, "samples", k.person("ada")); g.ID <= 2<<32 {
 		k.Errorf("the first grant after two epochs is %d, want more than 2^33", g.ID)
 	}
+}
+
+// epochEndsTheHistory: lists of ended grants must say what not_before says.
+func epochEndsTheHistory(k *kit) {
+	ada := k.person("ada")
+	pair, key := k.issue(token.Pair, "samples", ada), k.issue(token.APIKey, "", ada)
+	_, err := k.NewEpoch(ctx, operator, k.now())
+	k.must(err)
+	k.reopen()
+	equal(k, "pair is revoked", k.grant(pair.ID).RevokedAt.IsZero(), false)
+	equal(k, "key is revoked", k.grant(key.ID).RevokedAt.IsZero(), true)
+	lost, err := k.Lost(ctx)
+	k.must(err)
+	next := k.issue(token.Pair, "samples", ada)
+	if len(lost) != 1 || lost[0].First != key.ID+1 || lost[0].Last >= next.ID || lost[0].Last < next.ID-2 {
+		k.Errorf("lost are %v, the next grant is %d", lost, next.ID)
+	}
+	equal(k, "the next is live", k.grant(next.ID).RevokedAt.IsZero(), true)
 }
