@@ -130,8 +130,8 @@ func epochJumps(k *kit) {
 	}
 	loaded := k.load()
 	want.Seq = 0
-	if len(loaded) != 1 || loaded[0] != want {
-		k.Errorf("loaded %+v, want %+v", loaded, want)
+	if ended := ofGrant(token.EntryGrant, before.ID); len(loaded) != 2 || !ended(loaded[0]) || loaded[1] != want {
+		k.Errorf("loaded %+v, want the end of grant %d and %+v", loaded, before.ID, want)
 	}
 }
 
