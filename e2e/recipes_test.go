@@ -203,20 +203,21 @@ func inService(t *testing.T, dir, service string, lines ...string) {
 	save(t, file, []byte(before+"  - name: "+service+"\n"+own+after))
 }
 
-// gatewayServer is a server that believes proxies on this machine and has rules for ecology.
-func gatewayServer(t *testing.T) *server {
+// gatewayServer is a server that believes proxies on this machine, has rules for ecology, and is a proxy itself.
+func gatewayServer(t *testing.T, back string) *server {
 	dir := t.TempDir()
 	startDev(t, dir).stop(t)
 	configure(t, dir, "trusted_proxies: []", "trusted_proxies: [127.0.0.1]")
-	inService(t, dir, "ecology",
+	inService(t, dir, "ecology", "upstream: "+back, "protect: [/data, /public, /staff, /long]",
 		"rules: [{path: /public, methods: [GET], who: anonymous}, {path: /staff, groups: [staff]}, {path: /long, remaining: 100h}]")
 	return restart(t, dir)
 }
 
-// TestRecipes runs each recipe of docs/gateway in the program that it is for.
+// TestRecipes runs each recipe of docs/gateway in the program that it is for, and the built-in proxy beside them.
 func TestRecipes(t *testing.T) {
-	s := gatewayServer(t)
 	back := startBehind(t)
+	s := gatewayServer(t, back.URL)
+	own := &proxy{name: "symbolon", words: true, addr: strings.TrimPrefix(s.base, "http://"), dir: s.dir}
 	for _, p := range proxies {
 		p.start(t, strings.TrimPrefix(s.base, "http://"), strings.TrimPrefix(back.URL, "http://"))
 	}
@@ -226,7 +227,7 @@ func TestRecipes(t *testing.T) {
 	expired := briefly(t, s)
 	good, other := issue("ecology"), issue("samples")
 	key := data[apikey](t, s, "apikey", "create", "--account", "demo", "--name", "job")
-	for _, p := range proxies {
+	for _, p := range append([]*proxy{own}, proxies...) {
 		t.Run(p.name, func(t *testing.T) {
 			p.awaitPort(t)
 			cookie := "Cookie: a=b; edi-token=" + good.Access
@@ -244,6 +245,9 @@ func TestRecipes(t *testing.T) {
 			p.paths(t, back, cookie)
 			p.upload(t, cookie)
 			p.revocation(t, s, issue("ecology"))
+			if p == own {
+				fmt.Fprint(&p.log, s.log.String())
+			}
 			p.noSecret(t, good.Access, key.Key)
 		})
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -61,14 +62,15 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mux.ServeHTTP(w, r)
 }
 
-// behind returns the gate before the server that a path belongs to, or nil. A path that could be read in two ways
-// may get here under either reading, and is refused by the gate.
+// behind returns the gate before the server that a path belongs to, or nil. A path that leads there only when it has
+// been tidied up is the gate's too, which refuses it: the mux would send the client on.
 func (f *front) behind(r *http.Request) http.Handler {
-	path := r.URL.Path
-	if len(f.protected) == 0 || config.Reserved(path) || f.ours(r) {
+	asked := r.URL.Path
+	if len(f.protected) == 0 || config.Reserved(asked) || f.ours(r) {
 		return nil
 	}
-	i := slices.IndexFunc(f.protected, func(p protected) bool { return config.Covers(p.prefix, path) })
+	tidy := path.Clean(asked)
+	i := slices.IndexFunc(f.protected, func(p protected) bool { return config.Covers(p.prefix, asked) || config.Covers(p.prefix, tidy) })
 	if i < 0 {
 		return nil
 	}

@@ -193,8 +193,9 @@ func TestNothingReachesTheServerBehind(t *testing.T) {
 		{"GET /data/public%ff HTTP/1.1", bearer, []int{400}},
 		{"GET /data/public/\xfc HTTP/1.1", bearer, []int{400}},
 		{"GET /DATA/x HTTP/1.1", bearer, []int{404}},
-		{"GET //data/x HTTP/1.1", bearer, []int{301, 307, 404}},
-		{"GET /x/../data/x HTTP/1.1", bearer, []int{301, 307, 404}},
+		{"GET //data/x HTTP/1.1", bearer, []int{400}},
+		{"GET /x/../data/x HTTP/1.1", bearer, []int{400}},
+		{"GET /data;/../data/x HTTP/1.1", bearer, []int{400}},
 		{"GET http://elsewhere/data/x HTTP/1.1", bearer, []int{400}},
 		{"CONNECT /data HTTP/1.1", bearer, []int{400, 404}},
 		{"TRACE /data HTTP/1.1", bearer, []int{400}},
@@ -411,12 +412,12 @@ func TestNoTotalTimeout(t *testing.T) {
 	f := newInFront(t, 0, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		for range 4 {
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(150 * time.Millisecond)
 			_, _ = io.WriteString(w, ".")
 			_ = http.NewResponseController(w).Flush()
 		}
 		fmt.Fprint(w, n)
-	}, nil)
+	}, func(c *config.Config) { c.Services[0].UpstreamTimeout = config.Duration(400 * time.Millisecond) })
 	server := httptest.NewUnstartedServer(f.http)
 	server.Config.ReadTimeout, server.Config.WriteTimeout = 150*time.Millisecond, 150*time.Millisecond
 	server.Start()

@@ -198,7 +198,6 @@ type stream struct {
 func newStream(w http.ResponseWriter, r *http.Request, timeout time.Duration) *stream {
 	s := &stream{ResponseWriter: w, request: r, controller: http.NewResponseController(w), timeout: timeout}
 	if r.Body == nil || r.Body == http.NoBody {
-		s.reading(time.Time{})
 		return s
 	}
 	// Else net/http would throw away what is left of the body when the answer begins.
@@ -207,9 +206,6 @@ func newStream(w http.ResponseWriter, r *http.Request, timeout time.Duration) *s
 	s.request.Body = &upload{r.Body, s}
 	return s
 }
-
-// reading sets the deadline for what the client sends; a writer that has none is fine.
-func (s *stream) reading(until time.Time) { _ = s.controller.SetReadDeadline(until) }
 
 // Write gives the client the timeout for each piece.
 func (s *stream) Write(p []byte) (int, error) {
@@ -229,12 +225,9 @@ type upload struct {
 	stream *stream
 }
 
-// Read gives the client the timeout for each piece. After the last one there is nothing to wait for.
+// Read gives the client the timeout for each piece; after the last one net/http lifts the deadline. A connection
+// that has none is fine.
 func (u *upload) Read(p []byte) (int, error) {
-	u.stream.reading(time.Now().Add(u.stream.timeout))
-	n, err := u.ReadCloser.Read(p)
-	if err != nil {
-		u.stream.reading(time.Time{})
-	}
-	return n, err
+	_ = u.stream.controller.SetReadDeadline(time.Now().Add(u.stream.timeout))
+	return u.ReadCloser.Read(p)
 }

@@ -138,6 +138,7 @@ func (e *Engine) knownKey(ctx context.Context, svc *Service, key secret.Text) (k
 	if k, ok := e.holders.key(at); ok {
 		return k, nil
 	}
+	heard := e.holders.heard()
 	g, err := e.usableKey(ctx, Caller{}, svc, key)
 	if err != nil {
 		return knownKey{}, err
@@ -150,7 +151,7 @@ func (e *Engine) knownKey(ctx context.Context, svc *Service, key secret.Text) (k
 	if k.claims, err = e.claimsFor(svc, g, sub); err != nil {
 		return knownKey{}, err
 	}
-	e.holders.putKey(at, k)
+	e.holders.putKey(at, k, heard)
 	return k, nil
 }
 
@@ -273,16 +274,19 @@ func (l *holders) key(at keyPlace) (knownKey, bool) {
 	return k, ok
 }
 
-func (l *holders) putKey(at keyPlace, k knownKey) {
+func (l *holders) putKey(at keyPlace, k knownKey, heard uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.changes != heard {
+		return
+	}
 	if len(l.youngKeys) >= holderCache {
 		l.oldKeys, l.youngKeys = l.youngKeys, map[keyPlace]knownKey{}
 	}
 	l.youngKeys[at] = k
 }
 
-// forget drops the accounts that entries of the feed say have changed.
+// forget drops the accounts and keys that entries of the feed say have changed.
 func (l *holders) forget(entries []Entry) {
 	grants, services := map[int64]bool{}, map[string]bool{}
 	for _, x := range entries {
@@ -297,11 +301,14 @@ func (l *holders) forget(entries []Entry) {
 		return
 	}
 	changed := func(at holderPlace, _ *held) bool { return grants[at.grant] || services[at.service] }
+	ofChanged := func(_ keyPlace, k knownKey) bool { return grants[k.grant.ID] }
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.changes++
 	maps.DeleteFunc(l.young, changed)
 	maps.DeleteFunc(l.old, changed)
+	maps.DeleteFunc(l.youngKeys, ofChanged)
+	maps.DeleteFunc(l.oldKeys, ofChanged)
 }
 
 // clear drops everything, for a store with another history.

@@ -131,6 +131,12 @@ func TestIdentifyKey(t *testing.T) {
 	if n != 0 {
 		t.Errorf("the second look made %d calls of the store", n)
 	}
+	_, err = f.dir.Set(f.ctx, by, "ann", account.Change{Display: new("Ann Newer")})
+	check(t, err)
+	f.wait(time.Second)
+	if h, err := f.IdentifyKey(f.ctx, "ext", key); err != nil || h.Subject.Display != "Ann Newer" {
+		t.Errorf("after a change %q is seen, %v", h.Subject.Display, err)
+	}
 	for _, wrong := range []string{"", key.Reveal()[:26], key.Reveal() + "A", key.Reveal()[:26] + "!", "AAAAAAAAAAAAAAAAAAAAAAAAAAA"} {
 		_, err := f.IdentifyKey(f.ctx, "ext", secret.New(wrong))
 		wantCode(t, err, token.BadCredentials)
