@@ -48,7 +48,7 @@ func nodeModules(t *testing.T, name string) string {
 }
 
 // startUpstream starts the npm package oidc-provider, which e2e/tools.sh has installed.
-func startUpstream(t *testing.T) *upstream {
+func startUpstream(t *testing.T, redirect string) *upstream {
 	t.Helper()
 	modules := nodeModules(t, "oidc-provider")
 	dir := t.TempDir()
@@ -60,7 +60,7 @@ func startUpstream(t *testing.T) *upstream {
 		t.Fatal(err)
 	}
 	u := &upstream{issuer: "http://" + freeAddress(t), cmd: exec.Command("node", filepath.Join(dir, "provider.mjs"))}
-	u.cmd.Env = append(os.Environ(), "ISSUER="+u.issuer, "CLIENT_SECRET="+upstreamSecret, "REDIRECT="+upstreamRedirect)
+	u.cmd.Env = append(os.Environ(), "ISSUER="+u.issuer, "CLIENT_SECRET="+upstreamSecret, "REDIRECT="+redirect)
 	out, err := u.cmd.StdoutPipe()
 	if err == nil {
 		err = u.cmd.Start()
@@ -144,7 +144,7 @@ func throughPages(t *testing.T, at, name string, deny bool) url.Values {
 // TestOIDC signs in at a real OpenID provider, which wants PKCE and sends iss, and lets
 // the wrong answers be told apart.
 func TestOIDC(t *testing.T) {
-	u := startUpstream(t)
+	u := startUpstream(t, upstreamRedirect)
 	signIn := func(t *testing.T, p *oidc.Provider, name string, deny bool, change func(*oidc.Answer)) (oidc.Person, error) {
 		t.Helper()
 		ask := oidc.Ask{Redirect: upstreamRedirect, State: "state", Nonce: "nonce", Verifier: strings.Repeat("v", 43)}

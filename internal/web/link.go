@@ -142,7 +142,15 @@ func (s *Site) takeOffer(ctx context.Context, r *httpio.Request, v *visitor) htt
 	if err != nil {
 		return s.failed(ctx, r, v, err)
 	}
+	s.actOn(ctx)
 	return see(root + "/profile?done=" + done)
+}
+
+// actOn lets this server act on what was just written; it would by itself within a second.
+func (s *Site) actOn(ctx context.Context) {
+	if err := s.Engine.CatchUp(ctx); err != nil {
+		s.Log.WarnContext(ctx, "reading news failed", "err", err)
+	}
 }
 
 // unlink removes a way to sign in, after asking.
@@ -162,5 +170,6 @@ func (s *Site) unlink(ctx context.Context, r *httpio.Request, v *visitor) httpio
 	if err := s.Accounts.Unlink(ctx, by(r, "account"), v.Account.ID, provider, subject); err != nil {
 		return s.failed(ctx, r, v, err)
 	}
+	s.actOn(ctx)
 	return see(root + "/profile?done=unlinked")
 }
