@@ -301,7 +301,7 @@ func TestGenerateAndRevoke(t *testing.T) {
 		t.Error("the list shows a token")
 	}
 	end := regexp.MustCompile(`/symbolon/tokens/\d+/end`).FindString(p.page)
-	p.get(end).want(end, 200, "Revoke nightly", "samples", "within 30 seconds")
+	p.get(end).want(end, 200, "Revoke nightly", "samples", "30 seconds")
 	p.post(end).want("/symbolon/tokens", 200, "Ended.", "revoked by the person")
 	wantCode(t, e.bearer("GET", "/webservices/credentials_service_v2.php", access), 401)
 	stranger := e.visit()
@@ -347,11 +347,23 @@ func TestRevokeAll(t *testing.T) {
 	p.post("/symbolon/revoke-all", "service", "samples").want("/symbolon/tokens", 200)
 	wantCode(t, e.bearer("GET", "/webservices/credentials_service_v2.php", access), 401)
 	wantCode(t, e.ediRefresh(pasta, edi), 200)
-	p.get("/symbolon/revoke-all").want("/symbolon/revoke-all", 200, "ecology", "browser “password”", "API key “test”", "every service that takes keys", "within 30 seconds", "API keys too")
+	p.get("/symbolon/revoke-all").want("/symbolon/revoke-all", 200, "ecology", "browser “password”", "API key “test”", "every service that takes keys", "30 seconds", "API keys too")
 	p.post("/symbolon/revoke-all").want("/symbolon/tokens", 200)
 	wantCode(t, e.ediRefresh(pasta, edi), 401)
 	wantCode(t, e.json("POST", "/auth/v1/key", "key", key), 200)
 	other.get("/symbolon/tokens").want("/symbolon/sign-in", 200)
 	p.post("/symbolon/revoke-all", "keys", "yes").want("/symbolon/tokens", 200)
 	wantCode(t, e.json("POST", "/auth/v1/key", "key", key), 401)
+}
+
+// Where nothing but the signature is checked, the pages say what revoking does not do.
+func TestPagesSayHowSoon(t *testing.T) {
+	e := newPages(t, func(c *config.Config) { c.Services[3].VerifiedBy = config.VerifiedBySecret })
+	robot := e.account(account.New{Name: "robot", Type: account.Application, Password: correct})
+	if _, err := e.app.Engine.IssueApplication(t.Context(), token.Operator(), token.ApplicationRequest{Service: "warehouse", Account: robot.ID, Label: "forklift"}); err != nil {
+		t.Fatal(err)
+	}
+	p := e.visit().signIn("robot", correct)
+	p.get("/symbolon/tokens").want("/symbolon/tokens", 200, "an application token cannot be ended there", "within 30 seconds")
+	p.get("/symbolon/revoke-all").want("/symbolon/revoke-all", 200, "cannot be ended there")
 }

@@ -312,17 +312,14 @@ func (s *Site) own(ctx context.Context, r *httpio.Request, v *visitor) (token.Gr
 }
 
 func (s *Site) stop(g token.Grant) stop {
-	where, bound := g.Service, ""
-	if c := s.service(g.Service); c != nil {
-		bound = s.bound(*c)
-	}
+	where := g.Service
 	switch g.Kind {
 	case token.APIKey:
-		where, bound = "every service that takes keys", span(time.Duration(s.Config.RevocationBound))
+		where = "every service that takes keys"
 	case token.Browser:
-		where, bound = "these pages", span(time.Duration(s.Config.RevocationBound))
+		where = "these pages"
 	}
-	return stop{What: kindWords[g.Kind] + " “" + s.row(g).Name + "”", Where: where, Used: when(g.LastUsedAt), Bound: bound}
+	return stop{What: kindWords[g.Kind] + " “" + s.row(g).Name + "”", Where: where, Used: when(g.LastUsedAt), Bound: s.boundOf(g)}
 }
 
 func (s *Site) endToken(ctx context.Context, r *httpio.Request, v *visitor) httpio.Response {
