@@ -283,6 +283,7 @@ func briefly(t *testing.T, s *server) string {
 
 // spoofs: what a client says of itself never arrives, in no spelling.
 func (p *proxy) spoofs(t *testing.T, cookie string) {
+	groups := p.send(t, "GET /data", cookie).passed(t).Header.Get("X-Auth-Groups")
 	var headers []string
 	for _, name := range []string{
 		"X-Auth-Account", "x-auth-account", "X_Auth_Account", "X-Auth_Account", "X_Auth-Account", "x_auth_account", "X-AUTH-GROUPS", "X_Auth_Groups",
@@ -302,7 +303,7 @@ func (p *proxy) spoofs(t *testing.T, cookie string) {
 			continue // refused altogether
 		}
 		got := r.passed(t)
-		if got.Header.Get("X-Auth-Account") != "demo" || got.Header.Get("X-Auth-Groups") != "" {
+		if got.Header.Get("X-Auth-Account") != "demo" || got.Header.Get("X-Auth-Groups") != groups || strings.Contains(got.Header.Get("Connection"), "X-") {
 			t.Errorf("%s: got %v", connection, got.Header)
 		}
 		for name, values := range got.Header {
