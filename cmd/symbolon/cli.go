@@ -49,7 +49,7 @@ func (t *terminal) getenv(name string) string {
 type commands struct {
 	Config string `help:"Configuration file." placeholder:"FILE" short:"c"`
 	Data   string `help:"Data folder; a symbolon.yaml in it is the configuration." placeholder:"DIR"`
-	Store  string `help:"Database, as sqlite:PATH." placeholder:"URL"`
+	Store  string `help:"Database, as sqlite:PATH or postgres://USER@HOST/NAME." placeholder:"URL"`
 	JSON   bool   `help:"Print data as JSON." name:"json"`
 
 	Serve      serveCommand    `cmd:"" help:"Run the server."`
@@ -61,6 +61,10 @@ type commands struct {
 	SigningKey signingCommands `cmd:"" help:"List, rotate and retire signing keys."`
 	MasterKey  masterCommands  `cmd:"" help:"Change the master key."`
 	Conf       configCommands  `cmd:"" name:"config" help:"Check a configuration, or print an example."`
+	Doctor     doctorCommand   `cmd:"" help:"Look at configuration, store, clocks, keys and all that sign-in needs; say what is wrong and what to do."`
+	Migrate    migrateCommand  `cmd:"" help:"Bring the database's schema up to this program's, as the start of a server does."`
+	Backup     backupCommand   `cmd:"" help:"Copy an SQLite database into a new file, beside a running server."`
+	Restore    restoreCommand  `cmd:"" help:"Put a backup in the place of an SQLite database, and begin a new epoch."`
 	Restored   restoredCommand `cmd:"" help:"After restoring a backup: begin a new epoch, so that nothing revoked comes back."`
 	Ver        versionCommand  `cmd:"" name:"version" help:"Print the version."`
 	VersionF   versionFlag     `name:"version" help:"Print the version."`

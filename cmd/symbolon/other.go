@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"symbolon/internal/app"
 	"symbolon/internal/config"
-	"symbolon/internal/token"
 )
 
 type configCommands struct {
@@ -55,24 +52,4 @@ func (configExample) Run(t *terminal, all *commands) error {
 	}
 	_, err := t.out.Write(config.Example())
 	return err
-}
-
-type restoredCommand struct{}
-
-// Run wants the server stopped: one that runs could refresh an old token before it
-// hears of the new epoch.
-func (restoredCommand) Run(ctx context.Context, t *terminal, all *commands) error {
-	return all.with(ctx, t, app.Options{Alone: true}, func(a *app.App) error {
-		now := time.Now()
-		at, err := a.Store.NewEpoch(ctx, token.Operator(), now)
-		if err != nil {
-			return err
-		}
-		time.Sleep(now.Truncate(time.Second).Add(time.Second).Sub(now)) // what is made after this command counts
-		if all.JSON {
-			return t.printJSON(map[string]any{"epoch": at.Epoch})
-		}
-		_, err = fmt.Fprintf(t.out, "epoch %d has begun: every token made before now is refused\n", at.Epoch)
-		return err
-	})
 }

@@ -39,7 +39,7 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal, all *commands) erro
 	for _, w := range conf.Warnings() {
 		log.Warn(w)
 	}
-	a, err := app.Open(ctx, app.Options{Config: conf, Now: time.Now, Log: log, Serve: true})
+	a, err := app.Open(ctx, app.Options{Config: conf, Now: time.Now, Log: log, Serve: true, Version: version})
 	if err != nil {
 		return err
 	}

@@ -5,14 +5,9 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"symbolon/internal/account"
@@ -23,7 +18,6 @@ import (
 	"symbolon/internal/signin/oidc"
 	"symbolon/internal/signin/standin"
 	"symbolon/internal/statuslist"
-	"symbolon/internal/store/sqlite"
 	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
@@ -35,10 +29,12 @@ type Options struct {
 	Log    *slog.Logger
 	// Serve opens for serving: the data folder is locked and made if missing.
 	Serve bool
-	// Alone locks the data folder without serving: no server may run beside.
+	// Alone opens without serving: no server may run beside.
 	Alone bool
 	// Keys opens the signing keys too, which minting needs.
 	Keys bool
+	// Version is this program's, for who lists the servers of a database.
+	Version string
 	// Hasher hashes passwords; nil means the ordinary cost.
 	Hasher *account.Hasher
 }
@@ -59,7 +55,10 @@ type App struct {
 	verifierKey  [32]byte      // hash of the secret of who follows the event stream; zero for nobody
 	stopping     chan struct{} // closed when the server stops
 
-	db      *sqlite.DB
+	version string
+	metrics *metrics
+	nodes   atomic.Pointer[nodeNews]
+	db      database
 	ldap    *ldap.Directory // nil unless configured
 	standIn *standin.ORCID  // nil unless this is a development server
 	flow    *flow.Flow      // nil without keys
@@ -71,10 +70,11 @@ type App struct {
 // Open opens what the options ask for. Its errors are for people: they name
 // the file or service and what to do.
 func Open(ctx context.Context, o Options) (*App, error) {
-	a := &App{Config: o.Config, now: o.Now, log: o.Log, stopping: make(chan struct{})}
+	a := &App{Config: o.Config, version: o.Version, now: o.Now, log: o.Log, stopping: make(chan struct{})}
 	if err := a.readVerifierKey(); err != nil {
 		return nil, err
 	}
+	a.metrics = newMetrics(a)
 	mounts, err := a.mountAll()
 	if err != nil {
 		return nil, err
@@ -106,42 +106,6 @@ func (a *App) services() []*token.Service {
 	return all
 }
 
-func (a *App) openStore(ctx context.Context, o Options) error {
-	path := strings.TrimPrefix(a.Config.Store, "sqlite:")
-	if o.Serve {
-		if err := makeFolders(a.Config.Data, filepath.Dir(path)); err != nil {
-			return err
-		}
-	} else if err := mustExist(path); err != nil {
-		return err
-	}
-	db, err := sqlite.Open(ctx, sqlite.Options{Path: path, Serve: o.Serve || o.Alone, Migrations: sqlstore.SQLite(), Log: a.log})
-	if err != nil {
-		return err
-	}
-	a.db = db
-	a.Store = sqlstore.New(db, a.services(), a.now)
-	return nil
-}
-
-func makeFolders(folders ...string) error {
-	for _, dir := range folders {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("making the data folder: %w", err)
-		}
-	}
-	return nil
-}
-
-// mustExist refuses for a command to make a database: one that finds none has
-// been pointed at the wrong place.
-func mustExist(path string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no database at %s: start `symbolon serve` once, or point at its folder with --data or --config", path)
-	}
-	return nil
-}
-
 func (a *App) openEngine(ctx context.Context, o Options) error {
 	if o.Serve || o.Keys {
 		keys, err := a.openKeys(ctx)
@@ -158,7 +122,7 @@ func (a *App) openEngine(ctx context.Context, o Options) error {
 	a.Accounts = account.NewDirectory(a.Store, hasher, a.now)
 	a.Engine = token.New(token.Options{Store: a.Store, Keys: engineKeys{a.Keys}, Services: a.services(),
 		Now: a.now, Bound: time.Duration(a.Config.RevocationBound), Log: a.log, StatusBase: statusBase(a.Config),
-		BrowserIdle: time.Duration(a.Config.SignIn.Idle), BrowserCap: time.Duration(a.Config.SignIn.Absolute)})
+		BrowserIdle: time.Duration(a.Config.SignIn.Idle), BrowserCap: time.Duration(a.Config.SignIn.Absolute), Observer: a.metrics})
 	a.lists = &statuslist.Publisher{Source: a.Engine, Signer: a.statusSigner, TTL: time.Duration(a.Config.StatusTTL),
 		Issuer: a.Config.BaseURL}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"symbolon/internal/httpio"
 	"symbolon/internal/token"
@@ -100,15 +101,23 @@ func text(s string) httpio.Response {
 	return httpio.Response{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(s)}
 }
 
-// readyz is 200 while this server vouches for tokens, else 503 with the reason.
+// readyz is 200 while this server vouches for tokens, else 503 with the reason. Further lines name what is wrong with the
+// servers on its database.
 func (a *App) readyz(context.Context, *httpio.Request) httpio.Response {
+	notes, bad := a.nodeNotes()
+	first := "ready"
+	if bad {
+		first = "not ready"
+	}
 	if err := a.Engine.Fresh(); err != nil {
-		resp := text("not ready: " + err.Error() + "\n")
+		first, bad = "not ready: "+err.Error(), true
+	}
+	resp := text(strings.Join(append([]string{first}, notes...), "\n") + "\n")
+	if bad {
 		resp.Status = http.StatusServiceUnavailable
 		resp.Header.Set("Retry-After", "1")
-		return resp
 	}
-	return text("ready\n")
+	return resp
 }
 
 func (a *App) mount(service string) *mount {

@@ -11,6 +11,7 @@ import (
 
 	"symbolon/internal/config"
 	"symbolon/internal/httpio"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -20,6 +21,7 @@ const grace = 15 * time.Second
 // Serve answers on ln until ctx ends, then finishes the requests in flight. It
 // calls ready, if not nil, once requests are answered.
 func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Context) error) error {
+	a.Store.ServeAs(sqlstore.Node{Name: nodeName(ln), Version: a.version, Fingerprint: a.Config.Fingerprint()})
 	if err := a.Engine.Start(ctx); err != nil {
 		return err
 	}
@@ -32,10 +34,22 @@ func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Con
 		return err
 	}
 	keeper.Tend(tendEvery(a.Config), a.tendKeys)
+	var scraped net.Listener
+	if a.Config.MetricsListen != "" {
+		if scraped, err = net.Listen("tcp", a.Config.MetricsListen); err != nil {
+			return fmt.Errorf("listening for metrics: %w; set another metrics_listen", err)
+		}
+		defer scraped.Close()
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { a.Engine.Follow(background) })
 	wg.Go(func() { keeper.Run(background) })
+	wg.Go(func() { a.watchNodes(background) })
+	if scraped != nil {
+		a.log.Info("metrics are served", "address", scraped.Addr().String())
+		wg.Go(func() { a.serveMetrics(background, scraped) })
+	}
 	defer wg.Wait()
 	defer stop()
 	server := httpio.Server(ln.Addr().String(), handler)

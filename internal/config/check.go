@@ -41,6 +41,14 @@ func (c *Config) Warnings() []string {
 	if u, err := url.Parse(c.BaseURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		all = append(all, "base_url "+c.BaseURL+" is not encrypted, so every token can be read on its way; use https")
 	}
+	if u, err := url.Parse(c.Store); err == nil && c.OnPostgres() {
+		if _, has := u.User.Password(); has || u.Query().Has("password") {
+			all = append(all, "store holds a password, which whoever sees the file or the command line can read; put it into a file that PGPASSFILE names")
+		}
+	}
+	if host, _, err := net.SplitHostPort(c.MetricsListen); err == nil && !loopback(host) {
+		all = append(all, "metrics_listen "+c.MetricsListen+" can be reached from outside, and asks nobody who they are; keep it on an inner network")
+	}
 	if c.MasterKeyFile != "" && !c.MasterKey.IsZero() {
 		all = append(all, "SYMBOLON_MASTER_KEY is ignored, because master_key_file is set; remove one of the two")
 	}
@@ -141,9 +149,17 @@ func (r *report) oneOf(path, got string, allowed ...string) {
 	}
 }
 
+// OnPostgres reports whether the store is a PostgreSQL database, which several servers may share.
+func (c *Config) OnPostgres() bool {
+	return strings.HasPrefix(c.Store, "postgres://") || strings.HasPrefix(c.Store, "postgresql://")
+}
+
 func (c *Config) checkListen(r *report) {
-	host, port, err := net.SplitHostPort(c.Listen)
-	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || strconv.FormatUint(n, 10) != port {
+	if _, ok := hostPort(c.MetricsListen); c.MetricsListen != "" && !ok {
+		r.add("metrics_listen", "metrics_listen %q is not an address with a port; write it like 127.0.0.1:9090", c.MetricsListen)
+	}
+	host, ok := hostPort(c.Listen)
+	if !ok {
 		r.add("listen", "listen %q is not an address with a port; write it like %s", c.Listen, defaultListen)
 		return
 	}
@@ -153,6 +169,13 @@ func (c *Config) checkListen(r *report) {
 	if c.Dev && !loopback(host) {
 		r.add("listen", "listen %q can be reached from outside, which dev: true does not allow; use %s, or remove dev", c.Listen, defaultListen)
 	}
+}
+
+// hostPort returns the host of an address with a port, and whether it is one.
+func hostPort(addr string) (host string, ok bool) {
+	host, port, err := net.SplitHostPort(addr)
+	n, e := strconv.ParseUint(port, 10, 16)
+	return host, err == nil && e == nil && strconv.FormatUint(n, 10) == port
 }
 
 func loopback(host string) bool {
@@ -168,9 +191,11 @@ func (c *Config) checkStore(r *report) {
 	switch {
 	case strings.HasPrefix(c.Store, "postgres:"), strings.HasPrefix(c.Store, "postgresql:"):
 		// Not the value: such an address often has a password in it.
-		r.add("store", "store names PostgreSQL, which is not supported yet; use sqlite:PATH, or remove the line")
+		if u, err := url.Parse(c.Store); err != nil || !c.OnPostgres() || u.Path == "" || u.Path == "/" {
+			r.add("store", "store is no address of a PostgreSQL database; write it like postgres://symbolon@db.example.org/symbolon?sslmode=verify-full")
+		}
 	case !ok:
-		r.add("store", "store does not begin with sqlite: ; write it like sqlite:/var/lib/symbolon/symbolon.db, or remove the line")
+		r.add("store", "store does not begin with sqlite: or postgres:// ; write it like sqlite:/var/lib/symbolon/symbolon.db, or remove the line")
 	case path == "" || strings.Contains(path, "?"):
 		r.add("store", "store %q has no path, or one with a question mark in it; write it like sqlite:/var/lib/symbolon/symbolon.db", c.Store)
 	}

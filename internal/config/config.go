@@ -14,7 +14,9 @@ type Config struct {
 	// Folder of the database, the lock file and the master key. A relative path
 	// here, as everywhere in this file, starts at the folder of this file.
 	Data string `yaml:"data"`
-	// Database, as sqlite:PATH. Empty means symbolon.db in the data folder.
+	// Database, as sqlite:PATH, or as postgres://USER@HOST/NAME where several servers
+	// are to share it; its password belongs into the file that PGPASSFILE, or passfile=
+	// in the address, names. Empty means symbolon.db in the data folder.
 	Store string `yaml:"store"`
 	// Public origin, such as https://tokens.example.org: the issuer of tokens and
 	// the start of every link. It is never taken from a request. Empty means
@@ -44,6 +46,9 @@ type Config struct {
 	// believed, and at /symbolon/verify what they say of the request that they ask
 	// about (X-Forwarded-Uri, X-Forwarded-Method). Empty means none.
 	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Address for /metrics, as HOST:PORT, for Prometheus. It asks nobody who they are:
+	// keep it on a loopback address or an inner network. Empty means none.
+	MetricsListen string `yaml:"metrics_listen"`
 	// How long the audit log is kept.
 	AuditKeep Duration `yaml:"audit_keep"`
 	// How long the addresses and programs of people are kept, in the audit log and

@@ -135,7 +135,7 @@ func TestEachVariableSetsItsKey(t *testing.T) {
 	values := map[string]string{
 		"listen": "127.0.0.1:7", "data": "/d", "store": "sqlite:/s.db", "base_url": "https://b.example", "master_key_file": "/m",
 		"revocation_bound": "5s", "key_rotation": "30d", "status_ttl": "1m30s", "verifier_key_file": "/v", "log_format": "json", "log_level": "debug", "audit_keep": "90d",
-		"address_keep": "60d",
+		"address_keep": "60d", "metrics_listen": "127.0.0.1:8",
 	}
 	dir := folder(t, "c.yaml", minimal)
 	for _, v := range Variables() {
@@ -177,7 +177,7 @@ func TestVariableAndFlagProblems(t *testing.T) {
 	dir := folder(t, "c.yaml", "data: ''\n"+minimal)
 	_, err := Load(Sources{
 		File: "c.yaml", Dir: dir, Flags: map[string]string{"listen": "nowhere", "colour": "red"},
-		Env: []string{"SYMBOLON_LISTENS=canary", "SYMBOLON_ZZ=canary", "SYMBOLON_AUDIT_KEEP=soon", "SYMBOLON_STORE=postgres://u:canary@h/d"},
+		Env: []string{"SYMBOLON_LISTENS=canary", "SYMBOLON_ZZ=canary", "SYMBOLON_AUDIT_KEEP=soon", "SYMBOLON_STORE=postgres://u:canary@h"},
 	})
 	want := dir + `/c.yaml:1: data is empty; name a folder, such as ./data
 SYMBOLON_AUDIT_KEEP: audit_keep: "soon" is not a duration; write it like 900s, 15m, 8h, 30d or 1d12h, or as a number of seconds
@@ -185,7 +185,7 @@ SYMBOLON_LISTENS: no such variable; did you mean SYMBOLON_LISTEN?
 SYMBOLON_ZZ: no such variable; unset it
 --colour: there is no key "colour" to set; remove it
 --listen: listen "nowhere" is not an address with a port; write it like 127.0.0.1:8080
-SYMBOLON_STORE: store names PostgreSQL, which is not supported yet; use sqlite:PATH, or remove the line
+SYMBOLON_STORE: store is no address of a PostgreSQL database; write it like postgres://symbolon@db.example.org/symbolon?sslmode=verify-full
 `
 	problems(t, err, want)
 }

@@ -19,6 +19,7 @@ type ApplicationRequest struct {
 // application get one. It has no exp: it is good while its grant is on the
 // allow list, until policy, idleness or revocation ends that (itempath.md §10).
 func (e *Engine) IssueApplication(ctx context.Context, by Caller, req ApplicationRequest) (t Tokens, err error) {
+	defer e.done("issue_application", e.now(), &err)
 	svc, err := e.service(req.Service)
 	if err != nil {
 		return Tokens{}, err

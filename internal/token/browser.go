@@ -46,7 +46,7 @@ func (e *Engine) OpenBrowser(ctx context.Context, by Caller, account int64, how 
 // read or the news of revocations is older than the bound.
 func (e *Engine) Browser(ctx context.Context, by Caller, s secret.Text) (Grant, error) {
 	if !e.news.fresh(e.now(), e.bound) {
-		return Grant{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+		return Grant{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
 	}
 	g, err := e.browserBySecret(ctx, s)
 	if err != nil {

@@ -47,6 +47,7 @@ type Options struct {
 	// StatusBase is the address under which the status lists are published, with a slash at its end; "" keeps
 	// the claim status out of tokens.
 	StatusBase string
+	Observer   Observer // nil means nobody
 }
 
 // Engine runs the verbs. It is safe for concurrent use.
@@ -71,6 +72,7 @@ type Engine struct {
 	uses        *uses
 	unsure      unsure
 	tally       *tally
+	observer    Observer
 	news        news
 	notes       notes
 	serviceKeys atomic.Pointer[map[string]int64] // :: service → grant of its ServiceKey
@@ -87,6 +89,9 @@ func New(o Options) *Engine {
 	e.bound = cmp.Or(e.bound, 30*time.Second)
 	e.browserIdle = cmp.Or(o.BrowserIdle, 12*time.Hour)
 	e.browserCap = cmp.Or(o.BrowserCap, 7*24*time.Hour)
+	if e.observer = o.Observer; e.observer == nil {
+		e.observer = nobody{}
+	}
 	for _, s := range o.Services {
 		e.services[s.Name] = s
 	}

@@ -12,6 +12,7 @@ import (
 // Exchange turns an API key into tokens of one service. It makes no row: the
 // tokens carry the key's own grant and end with it.
 func (e *Engine) Exchange(ctx context.Context, by Caller, service string, key secret.Text) (t Tokens, err error) {
+	defer e.done("exchange", e.now(), &err)
 	svc, err := e.service(service)
 	if err != nil {
 		return Tokens{}, err
@@ -38,6 +39,7 @@ func (e *Engine) Exchange(ctx context.Context, by Caller, service string, key se
 // operator configured for it (edi.md §1.4). The tokens cannot be refreshed past
 // one lifetime. Forbidden means a wrong secret or none configured.
 func (e *Engine) ExchangeFor(ctx context.Context, by Caller, service string, key secret.Text, subject string) (t Tokens, err error) {
+	defer e.done("exchange_for", e.now(), &err)
 	svc, err := e.service(service)
 	if err != nil {
 		return Tokens{}, err
@@ -49,7 +51,7 @@ func (e *Engine) ExchangeFor(ctx context.Context, by Caller, service string, key
 		e.note(ctx, by, audit.ServiceKeyRefused, id, service, "")
 		return Tokens{}, Refuse(Forbidden, "wrong service key")
 	case !e.news.fresh(e.now(), e.bound):
-		return Tokens{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+		return Tokens{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
 	}
 	now := e.now()
 	sub, err := e.subjectByID(ctx, svc, subject)

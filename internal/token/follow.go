@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
+
+// retryIn is when a client should try again: not all at the same time.
+func retryIn() time.Duration { return time.Second + rand.N(2*time.Second) }
 
 var errNoNews = errors.New("no news of revocations within the bound: the store cannot be read")
 

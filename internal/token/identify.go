@@ -47,7 +47,7 @@ func (e *Engine) IdentifyKey(ctx context.Context, service string, key secret.Tex
 		return Holder{}, err
 	}
 	if !e.news.fresh(e.now(), e.bound) {
-		return Holder{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+		return Holder{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
 	}
 	k, err := e.knownKey(ctx, svc, key)
 	if err != nil {

@@ -26,6 +26,7 @@ type IssueRequest struct {
 // and those tokens outlive the sign-in. Whether that person meant it, and not
 // another site, is for the caller to check.
 func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (t Tokens, err error) {
+	defer e.done("issue", e.now(), &err)
 	svc, err := e.service(req.Service)
 	if err != nil {
 		return Tokens{}, err

@@ -7,7 +7,7 @@ import "time"
 // means that news of revocations is older than the bound.
 func (e *Engine) CutOff(service, name string) (time.Time, error) {
 	if !e.news.fresh(e.now(), e.bound) {
-		return time.Time{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+		return time.Time{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
 	}
 	return e.ended.cutoff(service, name), nil
 }

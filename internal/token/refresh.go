@@ -19,6 +19,7 @@ type RefreshRequest struct {
 // token is dead from then on, and a replay of it is judged by its generation;
 // elsewhere no store is touched and the new end never passes the token's cap.
 func (e *Engine) Refresh(ctx context.Context, by Caller, req RefreshRequest) (t Tokens, err error) {
+	defer e.done("refresh", e.now(), &err)
 	svc, err := e.service(req.Service)
 	if err != nil {
 		return Tokens{}, err
@@ -102,6 +103,9 @@ func (e *Engine) rotate(ctx context.Context, svc *Service, by Caller, req Refres
 // rotated turns the store's outcome into tokens or a refusal.
 func (e *Engine) rotated(ctx context.Context, svc *Service, by Caller, r Rotated, c Claims) (Tokens, error) {
 	e.apply(r.Ended)
+	if r.Outcome != RotatedNow {
+		e.observer.Replay(r.Outcome)
+	}
 	if r.Outcome != RotatedNow && r.Outcome != RotatedSame {
 		return Tokens{}, outcomeError(r.Outcome, c)
 	}

@@ -18,7 +18,8 @@ type RevokeRequest struct {
 // Revoke ends grants for good: on this node from the next request on, elsewhere
 // within the bound. A grant of another account is NotFound. A Token that is not
 // its grant's present one is judged as a replay and refused.
-func (e *Engine) Revoke(ctx context.Context, by Caller, req RevokeRequest) (Ended, error) {
+func (e *Engine) Revoke(ctx context.Context, by Caller, req RevokeRequest) (_ Ended, failed error) {
+	defer e.done("revoke", e.now(), &failed)
 	v := RevokeVerb{By: by, Now: e.now(), Reason: req.Reason, Grant: req.Grant, Account: req.Account,
 		Service: req.Service, Kinds: req.Kinds, Except: req.Except}
 	switch {
@@ -69,7 +70,8 @@ func (e *Engine) revokeToken(ctx context.Context, v RevokeVerb, req RevokeReques
 // EndAccount revokes all an account has and makes it disabled or deleted, in
 // one transaction. Operators may, and an account may delete itself; enabling
 // again revives nothing. Of a deleted one the audit keeps the number.
-func (e *Engine) EndAccount(ctx context.Context, by Caller, account int64, status, reason string) (Ended, error) {
+func (e *Engine) EndAccount(ctx context.Context, by Caller, account int64, status, reason string) (_ Ended, failed error) {
+	defer e.done("end_account", e.now(), &failed)
 	itself := by.Account != 0 && by.Account == account && status == "deleted"
 	if !by.Operator && !itself {
 		return Ended{}, Refuse(Forbidden, "only operators disable accounts and delete those of others")

@@ -68,7 +68,7 @@ func (e *Engine) HasStatusList(ctx context.Context, list int64) (bool, error) {
 func (e *Engine) StatusList(list int64) (StatusList, error) {
 	confirmed, at := e.news.state()
 	if !e.news.fresh(e.now(), e.bound) {
-		return StatusList{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+		return StatusList{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
 	}
 	l := StatusList{Bits: make([]byte, blockBits/8), At: confirmed, Feed: at, NotBefore: e.ended.births()}
 	p := e.places.of(e, list)

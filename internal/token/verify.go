@@ -14,7 +14,8 @@ import (
 // has not met. It checks signature, times, kind, service and
 // revocation; not whether the account is still in any group. Unavailable means
 // that news of revocations is older than the bound.
-func (e *Engine) Verify(ctx context.Context, service, token string, kinds ...Kind) (Claims, error) {
+func (e *Engine) Verify(ctx context.Context, service, token string, kinds ...Kind) (_ Claims, failed error) {
+	defer e.done("verify", e.now(), &failed)
 	svc, err := e.service(service)
 	if err != nil {
 		return Claims{}, err
@@ -27,7 +28,8 @@ func (e *Engine) Verify(ctx context.Context, service, token string, kinds ...Kin
 }
 
 // Introspect is Verify and the present account behind the token, read from the store.
-func (e *Engine) Introspect(ctx context.Context, service, token string, kinds ...Kind) (Claims, Subject, error) {
+func (e *Engine) Introspect(ctx context.Context, service, token string, kinds ...Kind) (_ Claims, _ Subject, failed error) {
+	defer e.done("introspect", e.now(), &failed)
 	c, err := e.Verify(ctx, service, token, kinds...)
 	if err != nil {
 		return Claims{}, Subject{}, err
@@ -44,7 +46,7 @@ func (e *Engine) Introspect(ctx context.Context, service, token string, kinds ..
 
 func (e *Engine) verify(ctx context.Context, svc *Service, token string, kinds []Kind) (Claims, error) {
 	if !e.news.fresh(e.now(), e.bound) {
-		return Claims{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+		return Claims{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
 	}
 	c, err := e.openCached(svc, token)
 	if err != nil {

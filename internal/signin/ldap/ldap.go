@@ -224,3 +224,31 @@ func (d *Directory) ask(ctx context.Context, s server, name, password string) (P
 	}
 	return d.person(entry, name), nil
 }
+
+// Reach connects to every server, and signs in as bind_dn where there is one; it asks about nobody.
+func (d *Directory) Reach(ctx context.Context) error {
+	var failures []error
+	for _, s := range d.servers {
+		if err := d.reach(ctx, s); err != nil {
+			failures = append(failures, fmt.Errorf("reaching %s: %w", s.url, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func (d *Directory) reach(ctx context.Context, s server) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(d.conf.Timeout))
+	defer cancel()
+	conn, err := dial(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if d.conf.BindDN == "" {
+		return nil
+	}
+	if err := conn.Bind(d.conf.BindDN, d.password.Reveal()); err != nil {
+		return fmt.Errorf("signing in to the directory as bind_dn: %w", err)
+	}
+	return nil
+}

@@ -194,3 +194,9 @@ func (p *Provider) authStyle(methods []string) (oauth2.AuthStyle, error) {
 	}
 	return 0, fmt.Errorf("it takes the client's secret neither by %s nor by %s", basic, post)
 }
+
+// Reach reads the provider's metadata, as the first sign-in would.
+func (p *Provider) Reach(ctx context.Context) error {
+	_, err := p.metadata(ctx)
+	return err
+}

@@ -80,3 +80,18 @@ func version(ctx context.Context, pool *sql.DB) (have int64, err error) {
 	}
 	return have, nil
 }
+
+// Pending names the migrations that Open would run, and runs none.
+func Pending(ctx context.Context, address string, migrations fs.FS) ([]string, error) {
+	config, err := parse(address)
+	if err != nil {
+		return nil, err
+	}
+	pool := openPool(config, "")
+	defer pool.Close()
+	have, err := version(ctx, pool)
+	if err != nil {
+		return nil, explain(err)
+	}
+	return sqlstore.Pending(migrations, have)
+}

@@ -100,6 +100,30 @@ func (d *DB) identify(ctx context.Context, conn *sql.Conn, latest int64) (identi
 	return have, nil
 }
 
+// Pending names the migrations that Open would run, and runs none.
+func Pending(ctx context.Context, path string, migrations fs.FS) ([]string, error) {
+	pool, err := openPool(path)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	d := &DB{path: path}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, d.explain(fmt.Errorf("connecting to %s: %w", path, err))
+	}
+	defer conn.Close()
+	latest, err := sqlstore.Latest(migrations)
+	if err != nil {
+		return nil, err
+	}
+	have, err := d.identify(ctx, conn, latest)
+	if err != nil {
+		return nil, d.explain(err)
+	}
+	return sqlstore.Pending(migrations, have.schema)
+}
+
 // claimFile marks an empty file as ours and switches it to the write-ahead log; both stay in the file.
 func (d *DB) claimFile(ctx context.Context, conn *sql.Conn) error {
 	var mode string

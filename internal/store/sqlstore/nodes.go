@@ -11,10 +11,12 @@ import (
 	"symbolon/internal/token"
 )
 
+// NodeSilent is after how long without a sign of life a server counts as gone.
+const NodeSilent = 20 * time.Second
+
 const (
-	nodeSilent = 20 * time.Second // after which a server that several share counts as gone
-	purgeLease = time.Minute      // that one server purges alone after each batch
-	maxSkew    = time.Minute      // of a clock against the database's; beyond it nothing is purged
+	purgeLease = time.Minute // that one server purges alone after each batch
+	maxSkew    = time.Minute // of a clock against the database's; beyond it nothing is purged
 )
 
 // sharedDB is an engine whose database several servers use at once. Clock is an SQL expression for the database's own time
@@ -49,10 +51,13 @@ type Node struct {
 }
 
 // Live reports whether the server has given a sign of life lately.
-func (n Node) Live() bool { return n.Silent < nodeSilent }
+func (n Node) Live() bool { return n.Silent < NodeSilent }
 
 // ServeAs says who this process is, before Start; of n only name, version and fingerprint are taken.
 func (s *Store) ServeAs(n Node) { s.node = n }
+
+// Run is the number of this process's run, 0 before Start.
+func (s *Store) Run() int64 { return s.run.Load() }
 
 // Nodes returns the servers that are or lately were on the store, by name.
 func (s *Store) Nodes(ctx context.Context) (all []Node, err error) {
@@ -118,7 +123,7 @@ func (v *verb) markCrashed(own int64) error {
 	var alive []int64
 	if v.store.Shared() {
 		query := strings.ReplaceAll(selectAlive, "CLOCK", v.store.clock())
-		if alive, err = collect(v, value[int64], query, v.store.node.Name, nodeSilent.Milliseconds()); err != nil {
+		if alive, err = collect(v, value[int64], query, v.store.node.Name, NodeSilent.Milliseconds()); err != nil {
 			return fmt.Errorf("looking for servers that live: %w", err)
 		}
 	}
@@ -133,6 +138,9 @@ func (v *verb) markCrashed(own int64) error {
 	}
 	return nil
 }
+
+// Skewed reports whether the server's clock is too far from the database's for anything that time decides.
+func (n Node) Skewed() bool { return n.ClockOffset.Abs() > maxSkew }
 
 // mayPurge takes or renews the lease by which one server at a time purges, and looks whether its clock can be believed.
 func (v *verb) mayPurge(now time.Time) (bool, error) {
@@ -150,4 +158,28 @@ func (v *verb) mayPurge(now time.Time) (bool, error) {
 	}
 	run := v.store.run.Load()
 	return v.changes(take, fmt.Sprintf("%d %d", run, theirs+purgeLease.Milliseconds()), run, theirs)
+}
+
+// ClockState is what the store knows of clocks.
+type ClockState struct {
+	token.ClockState
+	Offset time.Duration // this process's clock less the database's; 0 on a store that is not shared
+}
+
+// Clock reads what is stored of the clock, and compares this process's with the database's. It fails where the database
+// cannot be written.
+func (s *Store) Clock(ctx context.Context) (c ClockState, err error) {
+	err = s.write(ctx, "reading clock", token.Caller{}, s.now(), func(v *verb) error {
+		theirs, err := value[int64](v.QueryRow(`SELECT ` + s.clock()))
+		if err != nil {
+			return err
+		}
+		c.Offset = s.now().Sub(time.UnixMilli(theirs))
+		c.ClockState, err = v.clockState()
+		return err
+	})
+	if !s.Shared() {
+		c.Offset = 0
+	}
+	return c, err
 }

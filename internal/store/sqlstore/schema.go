@@ -25,6 +25,25 @@ func folder(name string) fs.FS {
 	return sub
 }
 
+// Pending names the migrations with a number above have, in their order.
+func Pending(migrations fs.FS, have int64) ([]string, error) {
+	names, err := fs.Glob(migrations, "*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("listing migrations: %w", err)
+	}
+	var pending []string
+	for _, name := range names {
+		v, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, fmt.Errorf("numbering migration %s: %w", name, err)
+		}
+		if v > have {
+			pending = append(pending, name)
+		}
+	}
+	return pending, nil
+}
+
 // Latest is the highest number that a migration's file name begins with; 0 if there are none.
 func Latest(migrations fs.FS) (int64, error) {
 	names, err := fs.Glob(migrations, "*.sql")

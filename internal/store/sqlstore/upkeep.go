@@ -231,13 +231,21 @@ func (v *verb) clockState() (c token.ClockState, err error) {
 		return c, err
 	}
 	c.High = time.UnixMilli(high).UTC()
-	hold, err := v.metaNumber("clock_hold")
+	hold, err := v.metaNumber(v.store.holdKey())
 	c.Hold = time.Duration(hold) * time.Millisecond
 	return c, err
 }
 
+// holdKey is a server's own where several share the store: each has its own clock to doubt.
+func (s *Store) holdKey() string {
+	if s.Shared() {
+		return "clock_hold:" + s.node.Name
+	}
+	return "clock_hold"
+}
+
 func (v *verb) setClockState(c token.ClockState) error {
-	for key, n := range map[string]int64{"high_water": millis(c.High), "clock_hold": c.Hold.Milliseconds()} {
+	for key, n := range map[string]int64{"high_water": millis(c.High), v.store.holdKey(): c.Hold.Milliseconds()} {
 		if _, err := v.Exec(upsertMeta, key, strconv.FormatInt(n, 10)); err != nil {
 			return fmt.Errorf("storing %s: %w", key, err)
 		}

@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"symbolon/internal/httpio"
+	"symbolon/internal/store/sqlstore"
+	"symbolon/internal/token"
+)
+
+// statsEvery is how seldom the database is counted: that reads every grant.
+const statsEvery = time.Minute
+
+// metrics is what Prometheus is told. No label names a person, a grant or an address.
+type metrics struct {
+	app      *App
+	registry *prometheus.Registry
+	verbs    *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	replays  *prometheus.CounterVec
+
+	mu      sync.Mutex
+	stats   sqlstore.Stats
+	counted time.Time
+}
+
+var (
+	readyDesc    = desc("symbolon_ready", "1 while this server vouches for tokens, else 0.")
+	lagDesc      = desc("symbolon_feed_lag_seconds", "Time since this server last knew all revocations.")
+	positionDesc = desc("symbolon_feed_position", "Number of the last feed entry that this server knows.")
+	bitsDesc     = desc("symbolon_revoked_bits", "Grants that this server knows to be revoked.")
+	nodesDesc    = desc("symbolon_nodes", "Servers that live on the database.", "configuration")
+	grantsDesc   = desc("symbolon_grants", "Grants in the database, counted at most once a minute.", "kind", "state")
+	endingDesc   = desc("symbolon_grants_ending", "Live grants that end within so many days.", "days")
+	keyDesc      = desc("symbolon_key_age_seconds", "Age of the newest signing key in a state.", "service", "purpose", "state")
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+func newMetrics(a *App) *metrics {
+	m := &metrics{app: a, registry: prometheus.NewRegistry(),
+		verbs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "symbolon_verbs_total", Help: "What the engine was asked, by result."},
+			[]string{"verb", "result"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "symbolon_verb_seconds", Help: "How long a verb took.",
+			Buckets: []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5}}, []string{"verb"}),
+		replays: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "symbolon_replays_total",
+			Help: "Refresh tokens that were not the present one, by what they were."}, []string{"kind"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "symbolon_build_info", Help: "1, with the version.",
+		ConstLabels: prometheus.Labels{"version": a.version}})
+	build.Set(1)
+	m.registry.MustRegister(m.verbs, m.seconds, m.replays, build, m,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, kind := range replayKinds {
+		m.replays.WithLabelValues(kind) // a counter that is not there cannot be seen to rise
+	}
+	return m
+}
+
+// replayKinds are the outcomes told apart. :: outcome → kind
+var replayKinds = map[token.Outcome]string{
+	token.RotatedSame:  "lost_answer",
+	token.RotateRaced:  "raced",
+	token.RotateReused: "reuse",
+	token.RotateAhead:  "ahead",
+}
+
+// Verb implements token.Observer.
+func (m *metrics) Verb(name, result string, took time.Duration) {
+	m.verbs.WithLabelValues(name, result).Inc()
+	m.seconds.WithLabelValues(name).Observe(took.Seconds())
+}
+
+// Replay implements token.Observer.
+func (m *metrics) Replay(o token.Outcome) {
+	if kind, ok := replayKinds[o]; ok {
+		m.replays.WithLabelValues(kind).Inc()
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{readyDesc, lagDesc, positionDesc, bitsDesc, nodesDesc, grantsDesc, endingDesc, keyDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	a, now := m.app, m.app.now()
+	ready := 0.0
+	if a.Engine.Fresh() == nil {
+		ready = 1
+	}
+	gauge(readyDesc, ready)
+	seq, confirmed := a.Engine.News()
+	if !confirmed.IsZero() {
+		gauge(lagDesc, now.Sub(confirmed).Seconds())
+		gauge(positionDesc, float64(seq))
+	}
+	gauge(bitsDesc, float64(a.Engine.RevokedBits()))
+	if n := a.nodes.Load(); n != nil {
+		gauge(nodesDesc, float64(n.live-len(n.differ)), "same")
+		gauge(nodesDesc, float64(len(n.differ)), "other")
+	}
+	m.collectKeys(gauge, now)
+	m.collectStats(gauge, now)
+}
+
+func (m *metrics) collectKeys(gauge func(*prometheus.Desc, float64, ...string), now time.Time) {
+	youngest := map[[3]string]time.Duration{} // :: service, purpose, state → age
+	for _, k := range m.app.Keys.List() {
+		at := [3]string{k.Service, string(k.Purpose), k.State}
+		if age, ok := youngest[at]; !ok || now.Sub(k.CreatedAt) < age {
+			youngest[at] = now.Sub(k.CreatedAt)
+		}
+	}
+	for at, age := range youngest {
+		gauge(keyDesc, age.Seconds(), at[:]...)
+	}
+}
+
+func (m *metrics) collectStats(gauge func(*prometheus.Desc, float64, ...string), now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.counted) >= statsEvery {
+		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		defer stop()
+		stats, err := m.app.Store.Stats(ctx, now)
+		if err != nil {
+			m.app.log.Warn("counting for metrics failed", "err", err)
+			return
+		}
+		m.stats, m.counted = stats, now
+	}
+	for _, c := range m.stats.Grants {
+		gauge(grantsDesc, float64(c.Count), c.Kind, c.State)
+	}
+	gauge(endingDesc, float64(m.stats.Ending7), strconv.Itoa(7))
+	gauge(endingDesc, float64(m.stats.Ending30), strconv.Itoa(30))
+}
+
+// serveMetrics answers /metrics on an address of its own until ctx ends.
+func (a *App) serveMetrics(ctx context.Context, ln net.Listener) {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 15 * time.Second}))
+	server := httpio.Server(ln.Addr().String(), mux)
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(ln); err != nil && ctx.Err() == nil {
+		a.log.Error("serving metrics failed", "err", err)
+	}
+}
