@@ -155,7 +155,7 @@ func (a *API) adminEndTokens(ctx context.Context, v *visitor, in *ByID) (*answer
 	if err != nil {
 		return nil, err
 	}
-	return say(swept{Ended: len(ended.Grants), Bound: a.bound()}), nil
+	return say(swept{Ended: len(ended.Grants), Bound: a.boundOf("", token.Application)}), nil
 }
 
 func (a *API) adminGetToken(ctx context.Context, v *visitor, in *ByID) (*answer[tokenInfo], error) {

@@ -28,7 +28,7 @@ func (a *API) endBrowsers(ctx context.Context, v *visitor, _ *none) (*answer[swe
 	if err != nil {
 		return nil, err
 	}
-	return say(swept{Ended: len(ended.Grants), Bound: a.bound()}), nil
+	return say(swept{Ended: len(ended.Grants), Bound: a.ownBound()}), nil
 }
 
 func (a *API) endBrowser(ctx context.Context, v *visitor, in *ByID) (*none, error) {

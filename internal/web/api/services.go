@@ -22,7 +22,7 @@ type serviceInfo struct {
 	TakesKeys    bool   `json:"takes_keys" doc:"Whether API keys can be exchanged there."`
 	Applications bool   `json:"applications" doc:"Whether it has application tokens."`
 	MostPairs    int    `json:"most_pairs" doc:"Live pairs an account may have; one more ends the oldest. 0 is any number."`
-	Bound        int64  `json:"revocation_bound_seconds" doc:"The longest time until what is ended is refused everywhere."`
+	Bound        *int64 `json:"revocation_bound_seconds" doc:"The longest time until what is ended is refused everywhere."`
 }
 
 func (a *API) services() {
@@ -49,7 +49,7 @@ func (a *API) listServices(ctx context.Context, v *visitor, _ *none) (*answer[li
 func (a *API) serviceOf(c config.Service) serviceInfo {
 	return serviceInfo{Name: c.Name, Dialect: c.Dialect, Address: strings.TrimSuffix(a.Config.BaseURL, "/") + strings.TrimSuffix(c.Path, "/"),
 		TakesKeys: a.Engine.TakesKeys(c.Name), Applications: c.ItemPath != nil,
-		MostPairs: a.Engine.Limit(c.Name, token.Pair), Bound: a.bound()}
+		MostPairs: a.Engine.Limit(c.Name, token.Pair), Bound: a.boundOf(c.Name)}
 }
 
 // Key is a signing key of a service, without its secret. Zero times are open ends.

@@ -113,18 +113,44 @@ type tokenInfo struct {
 	Preview   string     `json:"preview" doc:"First characters of an API key."`
 	Group     *int64     `json:"group" doc:"The group that an API key acts for."`
 	MadeWith  *int64     `json:"made_with" doc:"The API key it was made with, and ends with."`
-	Bound     int64      `json:"revocation_bound_seconds" doc:"The longest time until it is refused everywhere once it is ended."`
+	Bound     *int64     `json:"revocation_bound_seconds" doc:"The longest time until it is refused everywhere once it is ended; null where it cannot be ended."`
 }
 
 func (a *API) tokenOf(g token.Grant) tokenInfo {
+	bound := a.boundOf(g.Service, g.Kind)
+	if g.Kind == token.Browser {
+		bound = a.ownBound()
+	}
 	return tokenInfo{ID: g.ID, Account: g.Account, Service: g.Service, Kind: string(g.Kind), Name: g.Label,
 		State: g.State(a.Now()), Reason: g.RevokedReason, Created: utc(g.IssuedAt), From: g.Addr, Agent: g.Agent,
 		ValidFrom: at(g.NotBefore), Expires: at(g.ExpiresAt), Cap: at(g.Cap), Revoked: at(g.RevokedAt), Refreshed: at(g.RotatedAt),
 		LastUsed: at(g.LastUsedAt), UsedFrom: g.LastAddr, Uses: g.UseCount, Preview: g.Preview, Group: number(g.Group), MadeWith: number(g.Parent),
-		Bound: a.bound()}
+		Bound: bound}
 }
 
-func (a *API) bound() int64 { return seconds(time.Duration(a.Config.RevocationBound)) }
+// ownBound is how soon a browser that was signed out is refused here, on every server.
+func (a *API) ownBound() *int64 {
+	n := seconds(time.Duration(a.Config.RevocationBound))
+	return &n
+}
+
+// boundOf is how soon what is ended is refused by all who check tokens of the service, or by
+// everybody where that is ""; null where some of it goes on.
+func (a *API) boundOf(service string, kinds ...token.GrantKind) *int64 {
+	bound := time.Duration(a.Config.RevocationBound)
+	for _, c := range a.Config.Services {
+		if service != "" && service != c.Name {
+			continue
+		}
+		d, never := c.RevocationBound(a.Config)
+		if never && slices.Contains(kinds, token.Application) {
+			return nil
+		}
+		bound = max(bound, d)
+	}
+	n := seconds(bound)
+	return &n
+}
 
 // number is null for 0, which is nobody's.
 func number(n int64) *int64 {

@@ -51,8 +51,8 @@ type sweep struct {
 
 // swept is what ended.
 type swept struct {
-	Ended int   `json:"ended" doc:"How many tokens, keys and browsers were ended."`
-	Bound int64 `json:"revocation_bound_seconds" doc:"The longest time until they are refused everywhere."`
+	Ended int    `json:"ended" doc:"How many tokens, keys and browsers were ended."`
+	Bound *int64 `json:"revocation_bound_seconds" doc:"The longest time until they are refused everywhere; null where some cannot be ended."`
 }
 
 func (a *API) tokens() {
@@ -200,5 +200,5 @@ func (a *API) endAll(ctx context.Context, v *visitor, in *body[sweep]) (*answer[
 	if err != nil {
 		return nil, err
 	}
-	return say(swept{Ended: len(ended.Grants), Bound: a.bound()}), nil
+	return say(swept{Ended: len(ended.Grants), Bound: a.boundOf(in.Body.Service, req.Kinds...)}), nil
 }
