@@ -247,7 +247,7 @@ func TestKeysInTheHeader(t *testing.T) {
 	if n := called.Load(); n != 0 {
 		t.Errorf("the header's address was called %d times", n)
 	}
-	for _, r := range f.asked {
+	for _, r := range f.all() {
 		if r.URL.Host != "tokens.example.org" {
 			t.Errorf("called %s", r.URL)
 		}

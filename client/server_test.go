@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -208,6 +209,20 @@ func (f *fake) count(address string) int {
 	return f.requests[address]
 }
 
+// all are the requests so far.
+func (f *fake) all() []*http.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
+}
+
+// open are the event streams so far.
+func (f *fake) open() []*io.PipeWriter {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.streams)
+}
+
 func (f *fake) access(changes claims) string { return f.keys[0].sign("JWT", access(changes)) }
 
 // revoke ends the place and tells it in the lists to come.
@@ -217,10 +232,7 @@ func (f *fake) revoke(idx int64) {
 
 // send writes to all open streams, line by line.
 func (f *fake) send(lines ...string) {
-	f.mu.Lock()
-	streams := f.streams
-	f.mu.Unlock()
-	for _, w := range streams {
+	for _, w := range f.open() {
 		_, _ = io.WriteString(w, strings.Join(lines, "\n")+"\n\n")
 	}
 }

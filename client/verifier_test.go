@@ -138,7 +138,7 @@ func TestVerifierRefuses(t *testing.T) {
 			want(t, v, token, tc.want, name)
 			want(t, v, token, tc.want, name)
 		}
-		for _, r := range f.asked {
+		for _, r := range f.all() {
 			if !strings.HasPrefix(r.URL.String(), base+"/symbolon/") {
 				t.Errorf("a token led to %s", r.URL)
 			}
@@ -356,7 +356,7 @@ func TestKeysAreConditional(t *testing.T) {
 			t.Error("an unchanged set of keys was taken for another")
 		}
 		conditional := 0
-		for _, r := range f.asked {
+		for _, r := range f.all() {
 			if r.URL.String() == jwksAt && r.Header.Get("If-None-Match") != "" {
 				conditional++
 			}
@@ -530,7 +530,7 @@ func TestBadLists(t *testing.T) {
 				want(t, v, f.access(nil), nil)
 				time.Sleep(time.Minute)
 				want(t, v, f.access(nil), ErrUnavailable)
-				for _, r := range f.asked {
+				for _, r := range f.all() {
 					if r.URL.Host != "tokens.example.org" {
 						t.Errorf("led to %s", r.URL)
 					}
