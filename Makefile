@@ -2,6 +2,7 @@
 
 GO        ?= go
 FUZZTIME  ?= 1m
+PICTURES  ?= /tmp/symbolon-pictures
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .PHONY: run demo build test unit e2e check race fuzz bench tools clean
@@ -26,7 +27,8 @@ unit:
 # Real programs against the real binary. SYMBOLON_SHARED_TIME=60s is how long fifty processes share one file of tokens;
 # without it they do for 20 s.
 e2e: tools build
-	SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 ./e2e/... ./internal/store/...
+	@echo "pictures of every page go to $(PICTURES)"
+	SYMBOLON_PICTURES=$(PICTURES) SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 ./e2e/... ./internal/store/...
 
 ## check: formatting, vet, staticcheck if it can be had, the import rules
 check:

@@ -129,6 +129,7 @@ type making struct {
 	Oldest      *row   // what ends to make room
 	Limit       int
 	Ends        string // an application token's longest life, "" for none
+	Idle        string // after which one that is not used ends, "" for never
 }
 
 // newTokenPage asks for a name, and says what it will end.
@@ -148,6 +149,9 @@ func (s *Site) newTokenPage(ctx context.Context, r *httpio.Request, v *visitor) 
 		kind = token.Application
 		if life := time.Duration(c.ItemPath.ApplicationLife); life > 0 {
 			m.Ends = span(life)
+		}
+		if idle := time.Duration(c.ItemPath.ApplicationIdle); idle > 0 {
+			m.Idle = span(idle)
 		}
 	}
 	if m.Oldest, m.Limit, err = s.makesRoom(ctx, r, v, c.Name, kind); err != nil {
