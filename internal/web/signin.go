@@ -93,7 +93,6 @@ func (s *Site) notSignedIn(ctx context.Context, r *httpio.Request, d doors, err 
 	switch {
 	case !errors.As(err, &refused):
 		s.Log.ErrorContext(ctx, "signing in failed", "err", err, "request_id", r.ID)
-		d.Where = strings.Clone(d.Where)
 		return s.again(http.StatusServiceUnavailable, d, "Signing in this way is not possible just now. Try again in a minute, or sign in another way.", err)
 	case refused.Kind == account.TooMany:
 		return s.again(http.StatusTooManyRequests, d, sentence(refused.Text), err)
