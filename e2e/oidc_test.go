@@ -100,14 +100,10 @@ var formAction = regexp.MustCompile(`action="([^"]+)"`)
 
 // throughPages goes through the provider's pages as a browser does, and returns the address to
 // which it is sent back. With deny the person does not agree.
-func throughPages(t *testing.T, at, name string, deny bool) url.Values {
+func throughPages(t *testing.T, jar http.CookieJar, at, redirect, name string, deny bool) url.Values {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	browser := &http.Client{Jar: jar, Timeout: 20 * time.Second, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-		if strings.HasPrefix(r.URL.String(), upstreamRedirect) {
+		if strings.HasPrefix(r.URL.String(), redirect) {
 			return http.ErrUseLastResponse
 		}
 		return nil
@@ -122,7 +118,7 @@ func throughPages(t *testing.T, at, name string, deny bool) url.Values {
 		if readErr != nil {
 			t.Fatal(readErr)
 		}
-		if to, err := resp.Location(); err == nil && strings.HasPrefix(to.String(), upstreamRedirect) {
+		if to, err := resp.Location(); err == nil && strings.HasPrefix(to.String(), redirect) {
 			return to.Query()
 		}
 		form := formAction.FindSubmatch(page)
@@ -141,6 +137,15 @@ func throughPages(t *testing.T, at, name string, deny bool) url.Values {
 	return nil
 }
 
+func newJar(t *testing.T) http.CookieJar {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jar
+}
+
 // TestOIDC signs in at a real OpenID provider, which wants PKCE and sends iss, and lets
 // the wrong answers be told apart.
 func TestOIDC(t *testing.T) {
@@ -152,7 +157,7 @@ func TestOIDC(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q := throughPages(t, at, name, deny)
+		q := throughPages(t, newJar(t), at, upstreamRedirect, name, deny)
 		if q.Get("state") != "state" {
 			t.Errorf("state came back as %q", q.Get("state"))
 		}
