@@ -144,7 +144,7 @@ func wantDown(t *testing.T, w *httptest.ResponseRecorder, body string) {
 	if diff := cmp.Diff(body, w.Body.String()); diff != "" {
 		t.Error(diff)
 	}
-	if w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Header().Get("Cache-Control"), "no-store") {
+	if !soon(w) || !strings.Contains(w.Header().Get("Cache-Control"), "no-store") {
 		t.Errorf("headers %v", w.Header())
 	}
 }
@@ -169,4 +169,9 @@ func TestNothingIsHalfDone(t *testing.T) {
 	}
 	wantCode(t, e.bearer("GET", "/api/auth/user/", pair.Access.Reveal()), 200)
 	wantCode(t, e.refresh(pair.Refresh.Reveal()), 200)
+}
+
+// soon reports whether the answer asks to come back in one to three seconds: not everybody in the same.
+func soon(w *httptest.ResponseRecorder) bool {
+	return slices.Contains([]string{"1", "2", "3"}, w.Header().Get("Retry-After"))
 }

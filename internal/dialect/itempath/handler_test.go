@@ -295,7 +295,7 @@ func TestUnavailable(t *testing.T) {
 	check := func(w *httptest.ResponseRecorder) {
 		t.Helper()
 		want(t, w, 503, msg("Service Unavailable"))
-		if got := w.Header().Get("Retry-After"); got != "1" {
+		if got := w.Header().Get("Retry-After"); len(got) != 1 || got < "1" || got > "3" { // not everybody at once
 			t.Errorf("Retry-After %q", got)
 		}
 	}
