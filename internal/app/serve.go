@@ -70,6 +70,7 @@ func (a *App) answer(ctx context.Context, ln net.Listener, server *http.Server, 
 	if ready != nil {
 		if err := ready(ctx); err != nil {
 			server.Close()
+			<-failed // which may not have begun; it closes the port in any case
 			return err
 		}
 	}
