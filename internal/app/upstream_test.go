@@ -409,23 +409,24 @@ func TestStreaming(t *testing.T) {
 
 // Nothing is cut off while it moves: the deadlines of the server are those of a standing still.
 func TestNoTotalTimeout(t *testing.T) {
+	const step, still = 500 * time.Millisecond, 1500 * time.Millisecond // four steps are longer than still
 	f := newInFront(t, 0, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		for range 4 {
-			time.Sleep(150 * time.Millisecond)
+			time.Sleep(step)
 			_, _ = io.WriteString(w, ".")
 			_ = http.NewResponseController(w).Flush()
 		}
 		fmt.Fprint(w, n)
-	}, func(c *config.Config) { c.Services[0].UpstreamTimeout = config.Duration(400 * time.Millisecond) })
+	}, func(c *config.Config) { c.Services[0].UpstreamTimeout = config.Duration(still) })
 	server := httptest.NewUnstartedServer(f.http)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 150*time.Millisecond, 150*time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = still, still
 	server.Start()
 	defer server.Close()
 	in, out := io.Pipe()
 	go func() {
 		for range 4 {
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(step)
 			_, _ = io.WriteString(out, "....")
 		}
 		out.Close()
