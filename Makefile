@@ -22,13 +22,13 @@ build:
 test: tools unit e2e
 
 unit:
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 # Real programs against the real binary. SYMBOLON_SHARED_TIME=60s is how long fifty processes share one file of tokens;
 # without it they do for 20 s.
 e2e: tools build
 	@echo "pictures of every page go to $(PICTURES)"
-	SYMBOLON_PICTURES=$(PICTURES) SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 ./e2e/... ./internal/store/...
+	SYMBOLON_PICTURES=$(PICTURES) SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 -timeout 30m ./e2e/... ./internal/store/...
 
 ## check: formatting, vet, staticcheck if it can be had, the import rules
 check:
