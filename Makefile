@@ -5,7 +5,7 @@ FUZZTIME  ?= 1m
 PICTURES  ?= /tmp/symbolon-pictures
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: run demo build test unit e2e check race fuzz bench tools clean
+.PHONY: run demo build test unit e2e check race fuzz bench bench-nodes tools clean
 
 ## run: the service with no configuration at all; prints curl lines to paste
 run: build
@@ -55,6 +55,10 @@ fuzz:
 ## bench: rates of the real binary beside the floors measured in the same run
 bench: build
 	$(GO) run -tags e2e ./e2e/bench -binary ./symbolon
+
+## bench-nodes: three servers on one PostgreSQL: revoked here, refused there; rotations
+bench-nodes: tools build
+	$(GO) run -tags e2e ./e2e/benchnodes -binary ./symbolon
 
 # Programs that the tests run. As root, missing ones are installed from Debian's packages.
 tools:

@@ -130,6 +130,9 @@ func (d *DB) Clock() string {
 	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 }
 
+// Unflushed is a statement after which the transaction's COMMIT does not wait for the disk.
+func (d *DB) Unflushed() string { return "SET LOCAL synchronous_commit = off" }
+
 // JumpGrants implements sqlstore.DB by the sequence of grants. What a sequence has moved stays moved when the verb is undone.
 func (d *DB) JumpGrants(tx sqlstore.Tx, by int64) error {
 	if by <= 0 {
@@ -159,6 +162,15 @@ func (d *DB) WriteOne(ctx context.Context, fn func(sqlstore.Tx) error) error {
 			return err
 		}
 		return d.ask("COMMIT")
+	})
+}
+
+// ReadOne is Read for an fn of one statement, which sees one moment by itself.
+func (d *DB) ReadOne(ctx context.Context, fn func(sqlstore.Tx) error) error {
+	return d.again(ctx, "reading", func(ctx context.Context, conn *sql.Conn) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		return d.runner(alone{conn}).Run(ctx, fn)
 	})
 }
 

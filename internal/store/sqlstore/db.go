@@ -46,10 +46,11 @@ type DB interface {
 	JumpGrants(tx Tx, by int64) error
 }
 
-// oneWriter is an engine that saves round trips: WriteOne is Write for an fn of a single statement, which is sent without
-// a transaction around it.
-type oneWriter interface {
+// brief is an engine that saves round trips: WriteOne and ReadOne are Write and Read for an fn of a single statement,
+// which is sent without a transaction around it.
+type brief interface {
 	WriteOne(ctx context.Context, fn func(Tx) error) error
+	ReadOne(ctx context.Context, fn func(Tx) error) error
 }
 
 // IsRefusal reports whether an error in err's chain is a verb's own answer, by having a method Refusal() bool that

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -50,28 +49,35 @@ func readPosition(tx Tx) (p token.Position, err error) {
 	return p, err
 }
 
-const selectSince = `SELECT seq, at, kind, grant_id, service, name, until FROM feed WHERE seq > $1 ORDER BY seq LIMIT $2`
+// One statement, so that position and entries are of one moment. Where there is no entry, the row has the position alone.
+const selectSince = `SELECT h.seq, (SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'epoch'),
+		COALESCE(f.seq, 0), f.at, COALESCE(f.kind, ''), COALESCE(f.grant_id, 0), COALESCE(f.service, ''), COALESCE(f.name, ''), f.until
+	FROM feed_head h LEFT JOIN (SELECT * FROM feed WHERE seq > $1 ORDER BY seq LIMIT $2) f ON 1 = 1 ORDER BY f.seq`
+
+func scanNext(s scanner, p *token.Position) (e token.Entry, err error) {
+	err = s.Scan(&p.Seq, &p.Epoch, &e.Seq, instant(&e.At), &e.Kind, &e.Grant, &e.Service, &e.Name, instant(&e.Until))
+	return e, err
+}
 
 // Since gives the entries after seq in order; see token.Feed. Where the next one has been purged already it gives none
 // and the zero Position, whose epoch no store has: what follows must load again. Limit 0 means 1000. A server of a shared
-// store gives a sign of life with it, so that only a database that can be written confirms.
+// store gives signs of life with it, so that only a database that can be written confirms.
 func (s *Store) Since(ctx context.Context, seq int64, limit int) (entries []token.Entry, p token.Position, err error) {
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	look := func(tx Tx) (err error) {
-		if p, err = readPosition(tx); err != nil {
+	if err := s.signOfLife(ctx, seq); err != nil {
+		return nil, token.Position{}, err
+	}
+	err = s.readOne(ctx, "following feed", func(tx Tx) error {
+		return each(tx, func(row scanner) error {
+			e, err := scanNext(row, &p)
+			if e.Seq != 0 {
+				entries = append(entries, e)
+			}
 			return err
-		}
-		entries, err = collect(tx, scanEntry, selectSince, seq, limit)
-		return err
-	}
-	if s.Shared() && s.run.Load() != 0 {
-		// One that only reads may be an old copy of the one that everybody else writes.
-		err = s.write(ctx, "following feed", token.Caller{}, s.now(), func(v *verb) error { return errors.Join(look(v), v.beat(seq)) })
-	} else {
-		err = s.read(ctx, "following feed", look)
-	}
+		}, selectSince, seq, limit)
+	})
 	switch {
 	case err != nil:
 		return nil, token.Position{}, err

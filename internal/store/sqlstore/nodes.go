@@ -15,14 +15,17 @@ import (
 const NodeSilent = 20 * time.Second
 
 const (
-	purgeLease = time.Minute // that one server purges alone after each batch
-	maxSkew    = time.Minute // of a clock against the database's; beyond it nothing is purged
+	purgeLease = time.Minute            // that one server purges alone after each batch
+	beatEvery  = 200 * time.Millisecond // how old a sign of life may be that a look at the feed goes by
+	maxSkew    = time.Minute            // of a clock against the database's; beyond it nothing is purged
 )
 
 // sharedDB is an engine whose database several servers use at once. Clock is an SQL expression for the database's own time
-// in milliseconds, by which servers whose clocks differ know of one another.
+// in milliseconds, by which servers whose clocks differ know of one another. Unflushed is a statement after which the
+// transaction's COMMIT does not wait for the disk, for what may be lost.
 type sharedDB interface {
 	Clock() string
+	Unflushed() string
 }
 
 // clock is the database's own time as an SQL expression; where there is one server its clock is as good.
@@ -86,9 +89,29 @@ func (v *verb) beat(seq int64) error {
 	_, err := v.Exec(strings.ReplaceAll(upsertNode, "CLOCK", s.clock()), s.run.Load(), s.node.Name, s.node.Version,
 		s.node.Fingerprint, millis(s.now()), seq)
 	if err != nil {
-		return fmt.Errorf("giving sign of life: %w", err)
+		return fmt.Errorf("writing node: %w", err)
 	}
 	return nil
+}
+
+// signOfLife writes this server's row, if it is due: a database that can only be read may be an old copy of the one that
+// everybody else writes, and must confirm nothing.
+func (s *Store) signOfLife(ctx context.Context, seq int64) error {
+	now := s.now()
+	db, shared := s.db.(sharedDB)
+	if last := s.beaten.Load(); !shared || s.run.Load() == 0 || last != nil && now.Sub(*last).Abs() < beatEvery {
+		return nil
+	}
+	err := s.write(ctx, "giving sign of life", token.Caller{}, now, func(v *verb) error {
+		if _, err := v.Exec(db.Unflushed()); err != nil {
+			return err
+		}
+		return v.beat(seq)
+	})
+	if err == nil {
+		s.beaten.Store(&now)
+	}
+	return err
 }
 
 // noteNode gives a sign of life, notes the ends of others that give none, and leaves no row of a server that ended.

@@ -51,7 +51,7 @@ func (s *Store) BrowserBySecret(ctx context.Context, hash [32]byte) (token.Grant
 }
 
 func (s *Store) oneGrant(ctx context.Context, none, query string, arg any) (g token.Grant, err error) {
-	err = s.read(ctx, "reading grant", func(tx Tx) (err error) {
+	err = s.readOne(ctx, "reading grant", func(tx Tx) (err error) {
 		g, err = scanGrant(tx.QueryRow(query, arg))
 		if errors.Is(err, sql.ErrNoRows) {
 			return token.Refuse(token.NotFound, "%s", none)

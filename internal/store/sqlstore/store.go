@@ -29,8 +29,9 @@ type Store struct {
 	db       DB
 	services []*token.Service
 	now      func() time.Time
-	node     Node         // of a server that joined
-	run      atomic.Int64 // of this process, 0 before Start
+	node     Node                      // of a server that joined
+	run      atomic.Int64              // of this process, 0 before Start
+	beaten   atomic.Pointer[time.Time] // last sign of life
 }
 
 // New returns the verbs over db, for the services given, which it only reads. now serves the few verbs that are not told the time.
@@ -82,6 +83,14 @@ func (v *verb) turn() time.Time {
 // read runs fn over one snapshot.
 func (s *Store) read(ctx context.Context, doing string, fn func(Tx) error) error {
 	return wrap(doing, s.db.Read(ctx, fn))
+}
+
+// readOne is read for an fn of a single statement.
+func (s *Store) readOne(ctx context.Context, doing string, fn func(Tx) error) error {
+	if db, ok := s.db.(brief); ok {
+		return wrap(doing, db.ReadOne(ctx, fn))
+	}
+	return s.read(ctx, doing, fn)
 }
 
 // wrap leaves a verb's own answer as it is.

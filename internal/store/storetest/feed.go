@@ -17,6 +17,7 @@ var feedTests = map[string]func(*kit){
 	"FeedLimit":                feedLimit,
 	"FeedLoad":                 feedLoad,
 	"FeedChanged":              feedChanged,
+	"FeedAppenderStaysOpen":    feedAppenderStaysOpen,
 }
 
 // load returns what is in force.
@@ -75,8 +76,60 @@ func feedFollowed(k *kit) {
 	}
 }
 
+// One appender stays open between its first entry and its commit while a hundred others want to commit: three followers,
+// each over a store of its own, end with every entry.
+func feedAppenderStaysOpen(k *kit) {
+	const others = 100
+	ada := k.robot("ada")
+	key := k.issue(token.APIKey, "", ada)
+	child := k.verb(token.Session, "samples", ada)
+	child.Grant.Parent = key.ID
+	k.issueVerb(child)
+	var grants [others]token.Grant
+	for i := range grants {
+		grants[i] = k.issue(token.Application, "samples", ada)
+	}
+	inserted := make(chan struct{})
+	var n atomic.Int64
+	k.failWith(func(op string) error {
+		// The counter is held from the first entry on, so the second is the same verb's.
+		if strings.HasPrefix(op, "exec INSERT INTO feed") && n.Add(1) == 2 {
+			close(inserted)
+			time.Sleep(500 * time.Millisecond)
+		}
+		return nil
+	})
+	done := make(chan struct{})
+	var followers, appenders sync.WaitGroup
+	var seen [3][]int64
+	for i := range seen {
+		store := k.beside()
+		followers.Go(func() { seen[i] = k.followOn(store, done) })
+	}
+	revoke := func(g token.Grant) {
+		if _, err := k.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: g.ID}); err != nil {
+			k.Error(err)
+		}
+	}
+	appenders.Go(func() { revoke(key) })
+	<-inserted
+	for _, g := range grants {
+		appenders.Go(func() { revoke(g) })
+	}
+	appenders.Wait()
+	close(done)
+	followers.Wait()
+	for i := range seen {
+		slices.Sort(seen[i])
+		bits := slices.DeleteFunc(slices.Compact(seen[i]), func(grant int64) bool { return grant == 0 }) // no grant's
+		equal(k, "grants that a follower saw end", len(bits), others+2)
+	}
+}
+
 // follow reads the feed until it has been quiet since done, and returns the grants it saw end.
-func (k *kit) follow(done <-chan struct{}) (seen []int64) {
+func (k *kit) follow(done <-chan struct{}) (seen []int64) { return k.followOn(k, done) }
+
+func (k *kit) followOn(store Store, done <-chan struct{}) (seen []int64) {
 	var at token.Position
 	for last := false; ; {
 		select {
@@ -84,7 +137,7 @@ func (k *kit) follow(done <-chan struct{}) (seen []int64) {
 			last = true
 		default:
 		}
-		entries, next, err := k.Since(ctx, at.Seq, 3)
+		entries, next, err := store.Since(ctx, at.Seq, 3)
 		if err != nil {
 			k.Error(err)
 			return nil

@@ -5,6 +5,7 @@ package pgtest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -157,6 +158,21 @@ func (s *Server) Exec(database, statements string) error {
 	}
 	defer conn.Close(ctx)
 	return conn.PgConn().Exec(ctx, statements).Close()
+}
+
+// Set changes a setting of the whole server at once; an empty value undoes it. It works also where the server only reads.
+func (s *Server) Set(name, value string) error {
+	conf, err := os.OpenFile(filepath.Join(s.dir, "data", "postgresql.auto.conf"), os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	if value != "" {
+		_, err = fmt.Fprintf(conf, "%s = '%s'\n", name, value)
+	}
+	if err := errors.Join(err, conf.Close()); err != nil {
+		return err
+	}
+	return s.Exec("postgres", "SELECT pg_reload_conf()")
 }
 
 // Create makes an empty database.
