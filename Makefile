@@ -5,7 +5,7 @@ FUZZTIME  ?= 1m
 PICTURES  ?= /tmp/symbolon-pictures
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: run demo build test unit e2e check race fuzz bench bench-nodes tools clean
+.PHONY: run demo build test unit e2e check race fuzz bench bench-nodes bench-growth tools clean
 
 ## run: the service with no configuration at all; prints curl lines to paste
 run: build
@@ -59,6 +59,10 @@ bench: build
 ## bench-nodes: three servers on one PostgreSQL: revoked here, refused there; rotations
 bench-nodes: tools build
 	$(GO) run -tags e2e ./e2e/benchnodes -binary ./symbolon
+
+## bench-growth: start and memory with a million accounts, five million grants, half a million revoked
+bench-growth: tools build
+	$(GO) run -tags e2e ./e2e/benchgrowth -binary ./symbolon
 
 # Programs that the tests run. As root, missing ones are installed from Debian's packages.
 tools:

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ import (
 
 // nodesConf is one server's. The window is so short that it explains nothing.
 const nodesConf = `listen: 127.0.0.1:%d
+metrics_listen: 127.0.0.1:%d
 data: %s
 store: %s
 base_url: http://tokens.localhost
@@ -68,7 +70,7 @@ func startCluster(t *testing.T, bound time.Duration, addresses ...string) *clust
 		if address == "" {
 			address = pg.URL("symbolon")
 		}
-		conf := fmt.Sprintf(nodesConf, freePort(t), filepath.Join(c.dir, strconv.Itoa(i)), address, filepath.Join(c.dir, "master.key"), bound)
+		conf := fmt.Sprintf(nodesConf, freePort(t), freePort(t), filepath.Join(c.dir, strconv.Itoa(i)), address, filepath.Join(c.dir, "master.key"), bound)
 		save(t, c.config(i), []byte(conf))
 		c.nodes = append(c.nodes, nil)
 		c.start(i)
@@ -407,6 +409,20 @@ func TestNodesDiffer(t *testing.T) {
 		return status == http.StatusOK && strings.Contains(text, name+" has another configuration")
 	})
 	r := command(t, "", "doctor", "--config", c.config(0))
+	metrics := regexp.MustCompile(`(?m)^metrics_listen: (.*)$`)
+	conf, err = os.ReadFile(c.config(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := call(t, "GET", "http://"+metrics.FindStringSubmatch(string(conf))[1]+"/metrics", "")
+	for _, line := range []string{`symbolon_nodes{configuration="other"} 1`, `symbolon_nodes{configuration="same"} 1`, "symbolon_ready 1", `symbolon_replays_total{kind="reuse"} 0`} {
+		if told.status != http.StatusOK || !strings.Contains(told.body, line+"\n") {
+			t.Errorf("metrics (%d) lack %s", told.status, line)
+		}
+	}
+	if r := call(t, "GET", c.nodes[0].base+"/metrics", ""); r.status != http.StatusNotFound {
+		t.Errorf("the public address answers /metrics with %d", r.status)
+	}
 	if r.code != 1 || !strings.Contains(r.out, name+" has another configuration") {
 		t.Errorf("doctor ended with %d: %s", r.code, r.out)
 	}

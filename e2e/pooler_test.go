@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,7 +73,9 @@ func TestPooler(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.Replace(string(conf), c.pg.URL("symbolon"), pooled, 1)
-		text = strings.Replace(text, portOf(c.nodes[0].base+"/"), fmt.Sprint(freePort(t)), 1)
+		for _, port := range regexp.MustCompile(`(?m)listen: 127\.0\.0\.1:(\d+)$`).FindAllStringSubmatch(text, -1) {
+			text = strings.Replace(text, ":"+port[1]+"\n", ":"+fmt.Sprint(freePort(t))+"\n", 1)
+		}
 		save(t, c.config(i+1), []byte(strings.Replace(text, filepath.Join(c.dir, "0"), filepath.Join(c.dir, fmt.Sprint(i+1)), 1)))
 		c.nodes = append(c.nodes, nil)
 		c.start(i + 1)

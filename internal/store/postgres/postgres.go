@@ -23,9 +23,10 @@ import (
 )
 
 const (
-	perCore  = 4               // connections; more only wait for one another in the server
-	patience = 5 * time.Second // for one verb, connecting included
-	maxTries = 5               // of a verb that a deadlock undid
+	perCore      = 4               // connections; more only wait for one another in the server
+	patience     = 5 * time.Second // for one verb, connecting included
+	longPatience = 5 * time.Minute // for reading a whole table
+	maxTries     = 5               // of a verb that a deadlock undid
 )
 
 // settings bound what a client that was cut off leaves behind in the server: nothing may hold the feed's head for longer.
@@ -148,7 +149,7 @@ func (d *DB) JumpGrants(tx sqlstore.Tx, by int64) error {
 // Write implements sqlstore.DB. Once the transaction has begun only its own deadline ends it.
 func (d *DB) Write(ctx context.Context, fn func(sqlstore.Tx) error) error {
 	return d.again(ctx, "waiting to write", func(ctx context.Context, conn *sql.Conn) error {
-		return d.transact(context.WithoutCancel(ctx), conn, nil, fn)
+		return d.transact(context.WithoutCancel(ctx), conn, patience, nil, fn)
 	})
 }
 
@@ -176,8 +177,22 @@ func (d *DB) ReadOne(ctx context.Context, fn func(sqlstore.Tx) error) error {
 
 // Read implements sqlstore.DB. It is interrupted with ctx, whose error is then wrapped instead of ErrUnavailable.
 func (d *DB) Read(ctx context.Context, fn func(sqlstore.Tx) error) error {
+	return d.read(ctx, patience, fn)
+}
+
+// ReadLong is Read for what reads a whole table; its deadline is of minutes.
+func (d *DB) ReadLong(ctx context.Context, fn func(sqlstore.Tx) error) error {
+	return d.read(ctx, longPatience, func(tx sqlstore.Tx) error {
+		if _, err := tx.Exec("SET LOCAL statement_timeout = 0"); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+func (d *DB) read(ctx context.Context, most time.Duration, fn func(sqlstore.Tx) error) error {
 	return d.again(ctx, "reading", func(ctx context.Context, conn *sql.Conn) error {
-		err := d.transact(ctx, conn, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, fn)
+		err := d.transact(ctx, conn, most, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, fn)
 		if err != nil && ctx.Err() != nil && !sqlstore.IsRefusal(err) {
 			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
@@ -218,8 +233,8 @@ func (d *DB) borrow(ctx context.Context, do func(context.Context, *sql.Conn) err
 }
 
 // transact runs fn in a transaction. A refusal rolls it back, as does every other error.
-func (d *DB) transact(ctx context.Context, conn *sql.Conn, o *sql.TxOptions, fn func(sqlstore.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (d *DB) transact(ctx context.Context, conn *sql.Conn, most time.Duration, o *sql.TxOptions, fn func(sqlstore.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	if err := d.ask("BEGIN"); err != nil {
 		return fmt.Errorf("beginning: %w", err)

@@ -46,11 +46,12 @@ type DB interface {
 	JumpGrants(tx Tx, by int64) error
 }
 
-// brief is an engine that saves round trips: WriteOne and ReadOne are Write and Read for an fn of a single statement,
-// which is sent without a transaction around it.
-type brief interface {
+// remote is an engine in another process, with deadlines and round trips to save: WriteOne and ReadOne are Write and Read for an fn of a single statement,
+// which is sent without a transaction around it. ReadLong is Read for what reads a whole table and may take minutes.
+type remote interface {
 	WriteOne(ctx context.Context, fn func(Tx) error) error
 	ReadOne(ctx context.Context, fn func(Tx) error) error
+	ReadLong(ctx context.Context, fn func(Tx) error) error
 }
 
 // IsRefusal reports whether an error in err's chain is a verb's own answer, by having a method Refusal() bool that

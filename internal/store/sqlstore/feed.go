@@ -12,8 +12,15 @@ import (
 // their need are given too: only the purge decides that.
 func (s *Store) Load(ctx context.Context, do func(token.Entry)) (token.Position, error) {
 	var p token.Position
-	err := s.read(ctx, "loading feed", func(tx Tx) (err error) {
+	err := s.readLong(ctx, "loading feed", func(tx Tx) (err error) {
 		if p, err = readPosition(tx); err != nil {
+			return err
+		}
+		if err := each(tx, func(row scanner) error {
+			id, err := value[int64](row)
+			do(token.Entry{Kind: token.EntryGrant, Grant: id})
+			return err
+		}, loadRevoked); err != nil {
 			return err
 		}
 		for _, l := range loads {
@@ -30,9 +37,11 @@ func (s *Store) Load(ctx context.Context, do func(token.Entry)) (token.Position,
 	return p, err
 }
 
-// What is in force, each in the columns of the feed. The first, of which there may be millions, reads an index alone.
+// There may be millions, so this is one column, and reads an index alone.
+const loadRevoked = `SELECT id FROM grants WHERE revoked_at IS NOT NULL ORDER BY id`
+
+// What else is in force, each in the columns of the feed.
 var loads = []string{
-	`SELECT 0, NULL, 'grant', id, '', '', NULL FROM grants WHERE revoked_at IS NOT NULL ORDER BY id`,
 	`SELECT 0, stale_at, 'stale', id, '', '', NULL FROM grants WHERE stale_at IS NOT NULL ORDER BY id`,
 	`SELECT 0, CAST(value AS BIGINT), 'stale', 0, substr(key, 7), '', NULL FROM meta WHERE key LIKE 'stale:%'`,
 	`SELECT 0, at, 'cutoff', 0, service, name, until FROM cutoffs`,

@@ -31,7 +31,7 @@ const rotateGrant = `UPDATE grants SET generation = generation + 1, rotated_at =
 // is, is decided by a verb that begins with that statement again.
 func (s *Store) Rotate(ctx context.Context, rv token.RotateVerb) (token.Rotated, error) {
 	out := token.Rotated{Outcome: token.RotatedNow}
-	if db, ok := s.db.(brief); ok && !s.restricted(rv.Service) {
+	if db, ok := s.db.(remote); ok && !s.restricted(rv.Service) {
 		err := db.WriteOne(ctx, func(tx Tx) (err error) {
 			out.Grant, err = s.moveOn(tx, rv)
 			return err

@@ -27,7 +27,7 @@ const (
 
 // Stats counts, by reading every grant: it is not for often.
 func (s *Store) Stats(ctx context.Context, now time.Time) (all Stats, err error) {
-	err = s.read(ctx, "counting grants", func(tx Tx) (err error) {
+	err = s.readLong(ctx, "counting grants", func(tx Tx) (err error) {
 		all.Grants, err = collect(tx, func(r scanner) (c GrantCount, err error) {
 			err = r.Scan(&c.Kind, &c.State, &c.Count)
 			return c, err

@@ -87,8 +87,16 @@ func (s *Store) read(ctx context.Context, doing string, fn func(Tx) error) error
 
 // readOne is read for an fn of a single statement.
 func (s *Store) readOne(ctx context.Context, doing string, fn func(Tx) error) error {
-	if db, ok := s.db.(brief); ok {
+	if db, ok := s.db.(remote); ok {
 		return wrap(doing, db.ReadOne(ctx, fn))
+	}
+	return s.read(ctx, doing, fn)
+}
+
+// readLong is read for what reads a whole table.
+func (s *Store) readLong(ctx context.Context, doing string, fn func(Tx) error) error {
+	if db, ok := s.db.(remote); ok {
+		return wrap(doing, db.ReadLong(ctx, fn))
 	}
 	return s.read(ctx, doing, fn)
 }
