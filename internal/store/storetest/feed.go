@@ -107,7 +107,14 @@ func feedAppenderStaysOpen(k *kit) {
 		followers.Go(func() { seen[i] = k.followOn(store, done) })
 	}
 	revoke := func(g token.Grant) {
-		if _, err := k.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: g.ID}); err != nil {
+		var err error
+		for range 10 { // a slow machine may have no connection for so many at once
+			_, err = k.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: g.ID})
+			if token.CodeOf(err) != token.Unavailable {
+				break
+			}
+		}
+		if err != nil {
 			k.Error(err)
 		}
 	}
