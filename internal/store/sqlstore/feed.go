@@ -68,7 +68,7 @@ func scanNext(s scanner, p *token.Position) (e token.Entry, err error) {
 	return e, err
 }
 
-// Since gives the entries after seq in order; see token.Feed. Where the next one has been purged already it gives none
+// Since gives the entries after seq in order; see token.Feed. Where one of them has been purged already it gives none
 // and the zero Position, whose epoch no store has: what follows must load again. Limit 0 means 1000. A server of a shared
 // store gives signs of life with it, so that only a database that can be written confirms.
 func (s *Store) Since(ctx context.Context, seq int64, limit int) (entries []token.Entry, p token.Position, err error) {
@@ -92,7 +92,7 @@ func (s *Store) Since(ctx context.Context, seq int64, limit int) (entries []toke
 		return nil, token.Position{}, err
 	case len(entries) == 0 && p.Seq <= seq:
 		return nil, p, nil
-	case len(entries) == 0 || entries[0].Seq != seq+1:
+	case len(entries) == 0 || entries[len(entries)-1].Seq != seq+int64(len(entries)):
 		return nil, token.Position{}, nil
 	}
 	p.Seq = entries[len(entries)-1].Seq

@@ -48,7 +48,11 @@ func TestPostgres(t *testing.T) {
 			}
 			return postgresStore{sqlstore.New(db, o.Services, o.Now), db}
 		},
-		Copy: func(from, to string) error { return server.Copy(database(from), database(to)) },
+		Raw: func(s storetest.Store, fn func(sqlstore.Tx) error) error {
+			return s.(postgresStore).db.Read(context.Background(), fn)
+		},
+		Tables: `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`,
+		Copy:   func(from, to string) error { return server.Copy(database(from), database(to)) },
 	})
 }
 

@@ -20,7 +20,7 @@ type sqliteStore struct {
 func (s sqliteStore) Close() error { return s.db.Close() }
 
 func TestSQLite(t *testing.T) {
-	storetest.Run(t, storetest.Engine{Copy: copyFiles, Open: func(t *testing.T, o storetest.Options) storetest.Store {
+	storetest.Run(t, storetest.Engine{Copy: copyFiles, Raw: readSQLite, Tables: `SELECT name FROM sqlite_schema WHERE type = 'table'`, Open: func(t *testing.T, o storetest.Options) storetest.Store {
 		t.Helper()
 		db, err := sqlite.Open(context.Background(), sqlite.Options{
 			Path: filepath.Join(o.Dir, "symbolon.db"), Migrations: sqlstore.SQLite(), Fault: o.Fault,
@@ -30,6 +30,10 @@ func TestSQLite(t *testing.T) {
 		}
 		return sqliteStore{sqlstore.New(db, o.Services, o.Now), db}
 	}})
+}
+
+func readSQLite(s storetest.Store, fn func(sqlstore.Tx) error) error {
+	return s.(sqliteStore).db.Read(context.Background(), fn)
 }
 
 func copyFiles(from, to string) error {

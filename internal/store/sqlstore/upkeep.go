@@ -108,21 +108,28 @@ func (v *verb) forgetAddresses(pv token.PurgeVerb, next int64) error {
 	return nil
 }
 
+// No entry goes before those ahead of it, though a clock that was behind made it look older: who follows would pass over
+// it unseen. Who is behind what went loads anew.
+const trimFeed = `DELETE FROM feed WHERE seq < (SELECT COALESCE(MIN(CASE WHEN at >= $1 THEN seq END), MAX(seq) + 1)
+	FROM (SELECT seq, at FROM feed ORDER BY seq LIMIT $2) AS oldest)`
+
 // trim removes a batch of old rows from each of the tables that grow with time.
 func (v *verb) trim(pv token.PurgeVerb) error {
 	for _, t := range []struct {
 		statement string
 		keep      time.Duration
 	}{
-		{`DELETE FROM feed WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM feed ORDER BY seq LIMIT $2) AS oldest WHERE at < $1)`, feedKept},
+		{trimFeed, feedKept},
 		{`DELETE FROM cutoffs WHERE (service, name) IN (SELECT service, name FROM cutoffs WHERE until < $1 LIMIT $2)`, purgeMargin},
 		{`DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)`, pv.AuditKeep},
 		{`DELETE FROM resets WHERE account_id IN (SELECT account_id FROM resets WHERE expires_at < $1 LIMIT $2)`, attemptsKept},
 		{`DELETE FROM activity WHERE (hour, service, what) IN (SELECT hour, service, what FROM activity WHERE hour < $1 LIMIT $2)`,
 			shortest(activityKept, pv.AuditKeep)},
 		{`DELETE FROM attempts WHERE key IN (SELECT key FROM attempts WHERE last_at < $1 LIMIT $2)`, attemptsKept},
-		{`DELETE FROM nodes WHERE run IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
-		{`DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 LIMIT $2)`, runsKept},
+		{`DELETE FROM nodes WHERE run IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 ORDER BY id LIMIT $2)`, runsKept},
+		{`DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE COALESCE(ended_at, crashed_at) < $1 ORDER BY id LIMIT $2)`, runsKept},
+		{`DELETE FROM signing_keys WHERE id IN (SELECT id FROM signing_keys WHERE state = 'gone' AND verify_until < $1 LIMIT $2)`,
+			shortest(activityKept, pv.AuditKeep)},
 	} {
 		if t.keep == 0 {
 			continue
@@ -202,8 +209,9 @@ func (s *Store) Alive(ctx context.Context, av token.AliveVerb) error {
 		if av.Final {
 			ended = millis(v.now)
 		}
-		// Whoever was silent for a while and lives has not crashed.
-		const noteRun = `UPDATE runs SET alive_at = CASE WHEN alive_at > $2 THEN alive_at ELSE $2 END, ended_at = $3, crashed_at = NULL WHERE id = $1`
+		// Whoever was silent for a while and lives has not crashed, also when its row was purged since.
+		const noteRun = `INSERT INTO runs (id, started_at, alive_at, ended_at) VALUES ($1, $2, $2, $3) ON CONFLICT (id) DO UPDATE SET
+			alive_at = CASE WHEN runs.alive_at > $2 THEN runs.alive_at ELSE $2 END, ended_at = $3, crashed_at = NULL`
 		if _, err := v.Exec(noteRun, av.Run, millis(v.now), ended); err != nil {
 			return err
 		}
@@ -244,11 +252,19 @@ func (s *Store) holdKey() string {
 	return "clock_hold"
 }
 
+// setClockState leaves no row where the clock is believed: servers come and go, each under a name of its own.
 func (v *verb) setClockState(c token.ClockState) error {
-	for key, n := range map[string]int64{"high_water": millis(c.High), v.store.holdKey(): c.Hold.Milliseconds()} {
-		if _, err := v.Exec(upsertMeta, key, strconv.FormatInt(n, 10)); err != nil {
-			return fmt.Errorf("storing %s: %w", key, err)
-		}
+	if _, err := v.Exec(upsertMeta, "high_water", strconv.FormatInt(millis(c.High), 10)); err != nil {
+		return fmt.Errorf("storing high_water: %w", err)
+	}
+	key, err := v.store.holdKey(), error(nil)
+	if c.Hold == 0 {
+		_, err = v.Exec(`DELETE FROM meta WHERE key = $1`, key)
+	} else {
+		_, err = v.Exec(upsertMeta, key, strconv.FormatInt(c.Hold.Milliseconds(), 10))
+	}
+	if err != nil {
+		return fmt.Errorf("storing %s: %w", key, err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ var nodeTests = map[string]func(*kit){
 	"NodeFallenSilent":     nodeFallenSilent,
 	"NodesCountFailures":   nodesCountFailures,
 	"NodesPurgeOneAtATime": nodesPurgeOneAtATime,
+	"NodesPurgeAtOnce":     nodesPurgeAtOnce,
 	"NodesClockApart":      nodesClockApart,
 }
 
@@ -144,6 +145,34 @@ func nodesPurgeOneAtATime(k *kit) {
 	k.pass(2 * time.Minute) // the first is gone
 	_, removed = purge(two, 0)
 	equal(k, "removed by the second when the first is gone", removed, 2)
+}
+
+// Of two servers that purge at the same moment one does; when it is gone one does again.
+func nodesPurgeAtOnce(k *kit) {
+	one, _ := k.node("one")
+	if !one.Shared() {
+		return // a second server cannot start
+	}
+	two, _ := k.node("two")
+	ada := k.robot("ada")
+	for range 40 {
+		k.issue(token.Session, "samples", ada)
+	}
+	k.pass(40 * day)
+	for range 8 {
+		var removed [2]int
+		together(2, func(i int) {
+			var err error
+			v := token.PurgeVerb{Now: k.now(), Batch: 2, Retention: token.Retention{AuditKeep: 400 * day}}
+			if _, removed[i], err = []nodes{one, two}[i].Purge(ctx, v); err != nil {
+				k.Error(err)
+			}
+		})
+		if removed != [2]int{2, 0} && removed != [2]int{0, 2} {
+			k.Errorf("two servers that purged at once removed %v, want one batch of 2 by one of them", removed)
+		}
+		k.pass(2 * time.Minute) // the lease is over
+	}
 }
 
 // A server whose clock is far from the database's removes nothing, and no clock revives what the state has ended.

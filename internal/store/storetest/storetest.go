@@ -14,6 +14,7 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
 	"symbolon/internal/keyring"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -42,6 +43,10 @@ type Engine struct {
 	Open func(*testing.T, Options) Store
 	// Copy makes a Dir of what is stored in another, which may be open: what a crash at that moment would leave.
 	Copy func(from, to string) error
+	// Raw gives a snapshot of a store that Open opened, without its verbs.
+	Raw func(Store, func(sqlstore.Tx) error) error
+	// Tables is a statement that lists the names of the tables.
+	Tables string
 }
 
 // Run runs the suite.
@@ -49,7 +54,7 @@ func Run(t *testing.T, engine Engine) {
 	for _, group := range []map[string]func(*kit){issueTests, rotateTests, lostTests, revokeTests, clockTests,
 		purgeTests, feedTests, faultTests, crashTests, accountTests, browserTests, auditTests,
 		identityTests, joinTests, passwordTests, replaceTests, activityTests,
-		keyTests, modelTests, historyTests, nodeTests} {
+		keyTests, modelTests, historyTests, nodeTests, rowTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
