@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
@@ -46,13 +47,18 @@ type cluster struct {
 	pg    *pgtest.Server
 	dir   string
 	bound time.Duration
+
+	program   string                  // another one than the one under test
+	variables func(node int) []string // more of its environment; may be nil
+
+	mu    sync.RWMutex // guards the list while servers start under load
 	nodes []*server
 }
 
-// startCluster starts PostgreSQL and a server for each address of it, an empty one meaning the direct.
-func startCluster(t *testing.T, bound time.Duration, addresses ...string) *cluster {
+// newCluster starts PostgreSQL, with settings, and no server yet.
+func newCluster(t *testing.T, bound time.Duration, settings ...string) *cluster {
 	t.Helper()
-	pg, err := pgtest.Start("fsync=off")
+	pg, err := pgtest.Start(settings...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,16 +72,30 @@ func startCluster(t *testing.T, bound time.Duration, addresses ...string) *clust
 	}
 	c := &cluster{t: t, pg: pg, dir: t.TempDir(), bound: bound}
 	save(t, filepath.Join(c.dir, "master.key"), []byte(base64.StdEncoding.EncodeToString(secret.Random(32))))
-	for i, address := range addresses {
-		if address == "" {
-			address = pg.URL("symbolon")
-		}
-		conf := fmt.Sprintf(nodesConf, freePort(t), freePort(t), filepath.Join(c.dir, strconv.Itoa(i)), address, filepath.Join(c.dir, "master.key"), bound)
-		save(t, c.config(i), []byte(conf))
-		c.nodes = append(c.nodes, nil)
-		c.start(i)
+	return c
+}
+
+// startCluster starts PostgreSQL and a server for each address of it, an empty one meaning the direct.
+func startCluster(t *testing.T, bound time.Duration, addresses ...string) *cluster {
+	t.Helper()
+	c := newCluster(t, bound, "fsync=off")
+	for _, address := range addresses {
+		c.add(address)
 	}
 	return c
+}
+
+// add configures one more server and starts it; edits are old and new texts of its configuration in turn.
+func (c *cluster) add(address string, edits ...string) {
+	c.t.Helper()
+	if address == "" {
+		address = c.pg.URL("symbolon")
+	}
+	i := len(c.nodes)
+	conf := fmt.Sprintf(nodesConf, freePort(c.t), freePort(c.t), filepath.Join(c.dir, strconv.Itoa(i)), address, filepath.Join(c.dir, "master.key"), c.bound)
+	save(c.t, c.config(i), []byte(strings.NewReplacer(edits...).Replace(conf)))
+	c.nodes = append(c.nodes, nil)
+	c.start(i)
 }
 
 func freePort(t *testing.T) int {
@@ -92,9 +112,22 @@ func (c *cluster) config(i int) string { return filepath.Join(c.dir, strconv.Ito
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	s := launch(c.t, "--config", c.config(i))
+	var more []string
+	if c.variables != nil {
+		more = c.variables(i)
+	}
+	s := launchProgram(c.t, cmp.Or(c.program, binary(c.t)), more, "--config", c.config(i))
 	s.await(c.t, lineBegin)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.nodes[i] = s
+}
+
+// any is one of the servers.
+func (c *cluster) any(r *rand.Rand) *server {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.nodes[r.IntN(len(c.nodes))]
 }
 
 // run runs a command, which must succeed, on the cluster's database.
@@ -228,7 +261,6 @@ func TestNodes(t *testing.T) {
 		access, refresh := c.pair(name)
 		all = append(all, &story{name: name, newest: refresh, access: []string{access}, tokens: map[int64]string{0: refresh}})
 	}
-	var mu sync.RWMutex // guards the list of servers
 	begin := time.Now()
 	over := begin.Add(nodeTime)
 	var clients sync.WaitGroup
@@ -236,10 +268,7 @@ func TestNodes(t *testing.T) {
 		clients.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
 			for time.Now().Before(over) && !t.Failed() {
-				mu.RLock()
-				s := c.nodes[r.IntN(len(c.nodes))]
-				mu.RUnlock()
-				all[i%nodeStories].play(t, c, s, r, i, begin)
+				all[i%nodeStories].play(t, c, c.any(r), r, i, begin)
 			}
 		})
 	}
@@ -248,13 +277,8 @@ func TestNodes(t *testing.T) {
 	for time.Now().Before(over) && !t.Failed() {
 		time.Sleep(time.Duration(500+r.IntN(700)) * time.Millisecond)
 		i := r.IntN(len(c.nodes))
-		mu.RLock()
-		s := c.nodes[i]
-		mu.RUnlock()
-		s.kill()
-		mu.Lock()
+		c.nodes[i].kill()
 		c.start(i)
-		mu.Unlock()
 		kills++
 		if disabled < 6 {
 			all[disabled].disable(c, begin)

@@ -76,8 +76,14 @@ type server struct {
 // launch starts `symbolon serve` and returns at once; the test's end kills it.
 func launch(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{cmd: exec.Command(binary(t), append([]string{"serve"}, args...)...), done: make(chan struct{})}
-	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = environment(), &s.out, &s.log
+	return launchProgram(t, binary(t), nil, args...)
+}
+
+// launchProgram is launch for another program, or with more variables.
+func launchProgram(t testing.TB, program string, variables []string, args ...string) *server {
+	t.Helper()
+	s := &server{cmd: exec.Command(program, append([]string{"serve"}, args...)...), done: make(chan struct{})}
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = append(environment(), variables...), &s.out, &s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -188,11 +194,17 @@ type ran struct {
 // command runs the program to its end with an input.
 func command(t testing.TB, input string, args ...string) ran {
 	t.Helper()
+	return commandOf(t, binary(t), nil, input, args...)
+}
+
+// commandOf is command for another program, or with more variables.
+func commandOf(t testing.TB, program string, variables []string, input string, args ...string) ran {
+	t.Helper()
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
-	cmd := exec.CommandContext(ctx, binary(t), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	var out, words bytes.Buffer
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = environment(), strings.NewReader(input), &out, &words
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = append(environment(), variables...), strings.NewReader(input), &out, &words
 	begin := time.Now()
 	err := cmd.Run()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) || ctx.Err() != nil {

@@ -135,7 +135,7 @@ func (d *doctor) lookAtNodes(a *App) {
 			wrong = append(wrong, fmt.Sprintf("%s has another configuration than this one: give all the same", n.Name))
 		}
 		if n.Skewed() {
-			wrong = append(wrong, fmt.Sprintf("the clock of %s differs from the database's by %s: set it", n.Name, n.ClockOffset))
+			wrong = append(wrong, fmt.Sprintf("the clock of %s differs from the database's by %s: set it", n.Name, n.ClockOffset.Round(time.Second)))
 		}
 	}
 	if err == nil && len(wrong) > 0 {

@@ -70,7 +70,7 @@ func (a *App) noteNodes(all []sqlstore.Node) {
 	}
 	if now.own.Skewed() && !before.own.Skewed() {
 		a.log.Error("this server's clock differs from the database's; it is not ready and purges nothing: set the clocks",
-			"by", now.own.ClockOffset.String())
+			"by", now.own.ClockOffset.Round(time.Second).String())
 	}
 }
 
@@ -81,7 +81,7 @@ func (a *App) nodeNotes() (notes []string, bad bool) {
 		return nil, false
 	}
 	if bad = now.own.Skewed(); bad {
-		notes = append(notes, fmt.Sprintf("this server's clock differs from the database's by %s: set the clocks", now.own.ClockOffset))
+		notes = append(notes, fmt.Sprintf("this server's clock differs from the database's by %s: set the clocks", now.own.ClockOffset.Round(time.Second)))
 	}
 	for _, name := range now.differ {
 		notes = append(notes, fmt.Sprintf("the server %s has another configuration: give all servers the same", name))

@@ -25,6 +25,9 @@ func (e *Engine) OpenBrowser(ctx context.Context, by Caller, account int64, how 
 	if err := checkLabel(how); err != nil {
 		return Grant{}, secret.Text{}, err
 	}
+	if err := e.onTime(); err != nil {
+		return Grant{}, secret.Text{}, err
+	}
 	now := e.now()
 	text := base64.RawURLEncoding.EncodeToString(secret.Random(browserBytes))
 	hash := hashSecret(text)
@@ -45,8 +48,8 @@ func (e *Engine) OpenBrowser(ctx context.Context, by Caller, account int64, how 
 // sign-out, Expired past the idle or absolute end; Unavailable where the store cannot be
 // read or the news of revocations is older than the bound.
 func (e *Engine) Browser(ctx context.Context, by Caller, s secret.Text) (Grant, error) {
-	if !e.news.fresh(e.now(), e.bound) {
-		return Grant{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
+	if err := e.vouching(); err != nil {
+		return Grant{}, err
 	}
 	g, err := e.browserBySecret(ctx, s)
 	if err != nil {

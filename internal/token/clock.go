@@ -41,14 +41,20 @@ func (g *clockGuard) start(now, high time.Time, hold time.Duration) time.Duratio
 // stepped against the monotonic one since the last call; 0 if within reason.
 func (g *clockGuard) observe(now time.Time) time.Duration {
 	ran := now.Sub(g.last)
-	step := now.Round(0).Sub(g.last.Round(0)) - ran
+	by := step(g.last, now)
 	g.last = now
 	g.hold = max(0, g.hold-max(0, ran))
-	if step.Abs() <= jump {
+	if by.Abs() <= jump {
 		return 0
 	}
 	g.hold = clockHold
-	return step
+	return by
+}
+
+// step is by how much the wall clock moved more than the monotonic one between
+// two readings; 0 for times without a monotonic reading.
+func step(from, to time.Time) time.Duration {
+	return to.Round(0).Sub(from.Round(0)) - to.Sub(from)
 }
 
 // held reports whether upkeep that time decides must rest.

@@ -85,6 +85,10 @@ func Refuse(code Code, format string, args ...any) error {
 	return &Error{Code: code, Err: fmt.Errorf(format, args...)}
 }
 
+// ErrClock means that a process does not believe its own clock: it differs from
+// the database's, or has just stepped. What depends on the time is Unavailable.
+var ErrClock = errors.New("this server's clock is not believed")
+
 // Why a token that is well signed is not good yet.
 var (
 	ErrNotBefore = errors.New("token not valid before a later time (nbf)")

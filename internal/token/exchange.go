@@ -46,12 +46,12 @@ func (e *Engine) ExchangeFor(ctx context.Context, by Caller, service string, key
 	}
 	defer func() { e.tally.add(e.now(), svc.Name, DeedIssued, err) }()
 	id, on := (*e.serviceKeys.Load())[service]
-	switch {
-	case !sameHash(hashSecret(key.Reveal()), svc.ServiceKey) || !on || e.ended.has(id):
+	if !sameHash(hashSecret(key.Reveal()), svc.ServiceKey) || !on || e.ended.has(id) {
 		e.note(ctx, by, audit.ServiceKeyRefused, id, service, "")
 		return Tokens{}, Refuse(Forbidden, "wrong service key")
-	case !e.news.fresh(e.now(), e.bound):
-		return Tokens{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
+	}
+	if err := e.vouching(); err != nil {
+		return Tokens{}, err
 	}
 	now := e.now()
 	sub, err := e.subjectByID(ctx, svc, subject)

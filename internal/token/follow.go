@@ -22,6 +22,7 @@ type news struct {
 	mu        sync.Mutex // one follower at a time
 	at        Position
 	confirmed atomic.Pointer[confirmation]
+	doubt     atomic.Pointer[error] // why the clock is not believed since the last look at the store
 }
 
 // confirmation is when nothing was missing, and up to where.
@@ -31,23 +32,57 @@ type confirmation struct {
 }
 
 // fresh reports whether the last confirmation is within the bound. The times
-// carry a monotonic reading, so that a stepped clock does not matter.
+// carry a monotonic reading, so that a stepped clock makes nothing younger.
 func (n *news) fresh(now time.Time, bound time.Duration) bool {
 	c := n.confirmed.Load()
 	return c != nil && now.Sub(c.at) <= bound
 }
 
+// clock says why the clock is not believed, nil while it is. A step since the
+// last confirmation may be a wrong clock, or a machine that slept through it.
+func (n *news) clock(now time.Time) error {
+	if err := n.doubt.Load(); err != nil {
+		return *err
+	}
+	if c := n.confirmed.Load(); c != nil {
+		if by := step(c.at, now); by.Abs() > jump {
+			return fmt.Errorf("%w: it stepped by %s", ErrClock, by.Round(time.Second))
+		}
+	}
+	return nil
+}
+
 // confirm is called with mu held, once everything up to the position is in force.
-func (n *news) confirm(at time.Time) { n.confirmed.Store(&confirmation{at, n.at}) }
+func (n *news) confirm(at time.Time) {
+	n.confirmed.Store(&confirmation{at, n.at})
+	n.doubt.Store(nil)
+}
 
 func (n *news) refuse() { n.confirmed.Store(nil) }
 
 // Fresh reports whether the engine would vouch for a token now, and if not, why.
 func (e *Engine) Fresh() error {
-	if e.news.fresh(e.now(), e.bound) {
+	now := e.now()
+	if err := e.news.clock(now); err != nil {
+		return err
+	}
+	if e.news.fresh(now, e.bound) {
 		return nil
 	}
 	return errNoNews
+}
+
+// vouching refuses as Unavailable while the engine would not vouch for a token.
+func (e *Engine) vouching() error { return notNow(e.Fresh()) }
+
+// onTime refuses as Unavailable what goes by the time, while the clock is not believed.
+func (e *Engine) onTime() error { return notNow(e.news.clock(e.now())) }
+
+func notNow(reason error) error {
+	if reason == nil {
+		return nil
+	}
+	return &Error{Code: Unavailable, Err: reason, RetryAfter: retryIn()}
 }
 
 // Start loads all that makes tokens worse; from then on Verify answers.
@@ -105,7 +140,7 @@ const feedBatch = 1000
 
 // CatchUp reads what the feed has had since the last call. A store of another
 // epoch, or one that went back, is loaded anew, and nothing is vouched for
-// until that is done. A store that answers is also told of the rotations whose
+// until that is done; nor is it by a clock that the store disbelieves. A store that answers is also told of the rotations whose
 // outcome it left open.
 func (e *Engine) CatchUp(ctx context.Context) error {
 	e.news.mu.Lock()
@@ -113,6 +148,9 @@ func (e *Engine) CatchUp(ctx context.Context) error {
 	for {
 		asked := e.now()
 		entries, at, err := e.store.Since(ctx, e.news.at.Seq, feedBatch)
+		if errors.Is(err, ErrClock) {
+			e.news.doubt.Store(&err)
+		}
 		if err != nil {
 			return wrap("following the feed", err)
 		}

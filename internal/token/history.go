@@ -27,8 +27,8 @@ func (e *Engine) NewsSince(ctx context.Context, p Position, limit int) (News, er
 	confirmed, head := e.news.state()
 	n := News{Head: head, Age: e.now().Sub(confirmed), More: more}
 	switch {
-	case !e.news.fresh(e.now(), e.bound):
-		return n, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+	case e.Fresh() != nil:
+		return n, e.vouching()
 	case p.Epoch != head.Epoch || p.Seq > head.Seq || p.Seq < 0:
 		return n, ErrNoPosition
 	case p.Seq == head.Seq:

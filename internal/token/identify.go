@@ -46,8 +46,8 @@ func (e *Engine) IdentifyKey(ctx context.Context, service string, key secret.Tex
 	if err != nil {
 		return Holder{}, err
 	}
-	if !e.news.fresh(e.now(), e.bound) {
-		return Holder{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
+	if err := e.vouching(); err != nil {
+		return Holder{}, err
 	}
 	k, err := e.knownKey(ctx, svc, key)
 	if err != nil {

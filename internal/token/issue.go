@@ -35,6 +35,9 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (t Toke
 	if err := checkLabel(req.Label); err != nil {
 		return Tokens{}, err
 	}
+	if err := e.onTime(); err != nil {
+		return Tokens{}, err
+	}
 	now, with := e.now(), int64(0)
 	g := Grant{Account: req.Account, Service: svc.Name, Kind: req.Kind, Label: req.Label,
 		Nonce: newNonce(), IssuedAt: now, Addr: by.Addr, Agent: by.Agent}
@@ -131,6 +134,9 @@ func (e *Engine) MakeKey(ctx context.Context, by Caller, req KeyRequest) (secret
 	if err := checkLabel(req.Label); err != nil {
 		return secret.Text{}, Grant{}, err
 	}
+	if err := e.onTime(); err != nil {
+		return secret.Text{}, Grant{}, err
+	}
 	text, v := newKey(by, now, Grant{Account: req.Account, Group: req.Group, Label: req.Label, NotBefore: req.From, ExpiresAt: req.To})
 	issued, err := e.store.Issue(ctx, v)
 	if err != nil {
@@ -162,6 +168,9 @@ func (e *Engine) liveKey(ctx context.Context, by Caller, key secret.Text) (Grant
 	if len(key.Reveal()) != base64.RawURLEncoding.EncodedLen(keyBytes) {
 		return Grant{}, Refuse(BadCredentials, "not an API key")
 	}
+	if err := e.onTime(); err != nil {
+		return Grant{}, err
+	}
 	g, err := e.store.KeyBySecret(ctx, hashSecret(key.Reveal()))
 	switch {
 	case CodeOf(err) == NotFound:
@@ -180,8 +189,8 @@ func (e *Engine) liveKey(ctx context.Context, by Caller, key secret.Text) (Grant
 // news of revocations is older than the bound. Whether the account is active is not asked:
 // disabling it ended the key.
 func (e *Engine) KeyHolder(ctx context.Context, by Caller, key secret.Text) (Grant, error) {
-	if !e.news.fresh(e.now(), e.bound) {
-		return Grant{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: time.Second}
+	if err := e.vouching(); err != nil {
+		return Grant{}, err
 	}
 	return e.liveKey(ctx, by, key)
 }

@@ -6,8 +6,8 @@ import "time"
 // than a grant, are refused in the service; zero if there is none. Unavailable
 // means that news of revocations is older than the bound.
 func (e *Engine) CutOff(service, name string) (time.Time, error) {
-	if !e.news.fresh(e.now(), e.bound) {
-		return time.Time{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
+	if err := e.vouching(); err != nil {
+		return time.Time{}, err
 	}
 	return e.ended.cutoff(service, name), nil
 }

@@ -71,6 +71,9 @@ func (e *Engine) margin() time.Duration { return e.bound + time.Second }
 
 // rotate asks the store to move the grant on, and mints what it answers.
 func (e *Engine) rotate(ctx context.Context, svc *Service, by Caller, req RefreshRequest) (Tokens, error) {
+	if err := e.onTime(); err != nil {
+		return Tokens{}, err
+	}
 	c, err := e.open(svc, req.Token)
 	if err != nil {
 		return Tokens{}, err

@@ -67,8 +67,8 @@ func (e *Engine) HasStatusList(ctx context.Context, list int64) (bool, error) {
 // reads no store, and keeps nothing for a list without ended grants.
 func (e *Engine) StatusList(list int64) (StatusList, error) {
 	confirmed, at := e.news.state()
-	if !e.news.fresh(e.now(), e.bound) {
-		return StatusList{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
+	if err := e.vouching(); err != nil {
+		return StatusList{}, err
 	}
 	l := StatusList{Bits: make([]byte, blockBits/8), At: confirmed, Feed: at, NotBefore: e.ended.births()}
 	p := e.places.of(e, list)

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -40,7 +41,7 @@ func (e *Engine) Keep(ctx context.Context, keep Retention) (*Keeper, error) {
 	if err != nil {
 		return nil, wrap("noting the start of the server", err)
 	}
-	if err := e.CatchUp(ctx); err != nil {
+	if err := e.CatchUp(ctx); err != nil && !errors.Is(err, ErrClock) { // which may be mended while it runs
 		return nil, err
 	}
 	k := &Keeper{e: e, run: run, keep: keep, flushed: now, purged: now}

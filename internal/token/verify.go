@@ -45,8 +45,8 @@ func (e *Engine) Introspect(ctx context.Context, service, token string, kinds ..
 }
 
 func (e *Engine) verify(ctx context.Context, svc *Service, token string, kinds []Kind) (Claims, error) {
-	if !e.news.fresh(e.now(), e.bound) {
-		return Claims{}, &Error{Code: Unavailable, Err: errNoNews, RetryAfter: retryIn()}
+	if err := e.vouching(); err != nil {
+		return Claims{}, err
 	}
 	c, err := e.openCached(svc, token)
 	if err != nil {

@@ -70,7 +70,10 @@ func (v *verb) withChildren(ids []int64) ([]int64, error) {
 // the account changes. An account that is not there has none.
 func (v *verb) names(id int64) ([]token.Cutoff, error) {
 	var all []token.Cutoff
-	at := v.turn()
+	at, err := v.turn()
+	if err != nil {
+		return nil, err
+	}
 	for _, svc := range v.store.services {
 		if svc.Names == nil && svc.ServiceKey == ([32]byte{}) {
 			continue
@@ -82,7 +85,7 @@ func (v *verb) names(id int64) ([]token.Cutoff, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading names of account %d: %w", id, err)
 		}
-		until := v.now.Add(max(svc.NamesLive, svc.AccessLifetime) + time.Hour)
+		until := at.Add(max(svc.NamesLive, svc.AccessLifetime) + time.Hour)
 		for _, name := range allNamesIn(svc, sub) {
 			all = append(all, token.Cutoff{Service: svc.Name, Name: name, At: at, Until: until})
 		}
@@ -191,11 +194,15 @@ func (v *verb) stale(account int64) error {
 	if err != nil {
 		return fmt.Errorf("reading grants of account %d: %w", account, err)
 	}
+	at, err := v.turn()
+	if err != nil {
+		return err
+	}
 	for _, id := range ids {
-		if _, err := v.Exec(staleGrant, id, millis(v.now)); err != nil {
+		if _, err := v.Exec(staleGrant, id, millis(at)); err != nil {
 			return fmt.Errorf("marking grant %d stale: %w", id, err)
 		}
-		v.feed = append(v.feed, token.Entry{Kind: token.EntryStale, Grant: id, At: v.now})
+		v.feed = append(v.feed, token.Entry{Kind: token.EntryStale, Grant: id, At: at})
 	}
 	return nil
 }

@@ -31,7 +31,11 @@ func (s *Store) NewEpoch(ctx context.Context, by token.Caller, now time.Time) (t
 		if err := v.store.db.JumpGrants(v, epochJump); err != nil {
 			return fmt.Errorf("jumping grant numbers: %w", err)
 		}
-		if err := v.setNotBefore("", v.now.Truncate(time.Second).Add(time.Second)); err != nil {
+		at, err := v.turn()
+		if err != nil {
+			return err
+		}
+		if err := v.setNotBefore("", at.Truncate(time.Second).Add(time.Second)); err != nil {
 			return err
 		}
 		if _, err := v.Exec(`DELETE FROM resets`); err != nil { // one may have been used since the backup

@@ -81,37 +81,45 @@ func scanNode(r scanner) (n Node, err error) {
 
 const upsertNode = `INSERT INTO nodes (run, name, version, fingerprint, clock_offset, feed_seq, seen_at)
 	VALUES ($1, $2, $3, $4, $5 - CLOCK, $6, CLOCK) ON CONFLICT (run) DO UPDATE SET
-		clock_offset = excluded.clock_offset, feed_seq = excluded.feed_seq, seen_at = excluded.seen_at`
+		clock_offset = excluded.clock_offset, feed_seq = excluded.feed_seq, seen_at = excluded.seen_at
+	RETURNING clock_offset`
 
-// beat writes this server's row: its sign of life, and that the database can be written.
-func (v *verb) beat(seq int64) error {
+// beat writes this server's row: its sign of life, and that the database can be written. It returns by how much the clock
+// is ahead of the database's.
+func (v *verb) beat(seq int64) (time.Duration, error) {
 	s := v.store
-	_, err := v.Exec(strings.ReplaceAll(upsertNode, "CLOCK", s.clock()), s.run.Load(), s.node.Name, s.node.Version,
-		s.node.Fingerprint, millis(s.now()), seq)
+	offset, err := value[int64](v.QueryRow(strings.ReplaceAll(upsertNode, "CLOCK", s.clock()), s.run.Load(), s.node.Name, s.node.Version,
+		s.node.Fingerprint, millis(s.now()), seq))
 	if err != nil {
-		return fmt.Errorf("writing node: %w", err)
+		return 0, fmt.Errorf("writing node: %w", err)
 	}
-	return nil
+	return time.Duration(offset) * time.Millisecond, nil
 }
 
 // signOfLife writes this server's row, if it is due: a database that can only be read may be an old copy of the one that
-// everybody else writes, and must confirm nothing.
+// everybody else writes, and must confirm nothing. Nor may it to a server whose clock is far from the database's: token.ErrClock.
 func (s *Store) signOfLife(ctx context.Context, seq int64) error {
 	now := s.now()
 	db, shared := s.db.(sharedDB)
-	if last := s.beaten.Load(); !shared || s.run.Load() == 0 || last != nil && now.Sub(*last).Abs() < beatEvery {
+	if last := s.beaten.Load(); !shared || s.run.Load() == 0 || last != nil && now.Sub(*last) < beatEvery && now.Round(0).Sub(last.Round(0)).Abs() < beatEvery {
 		return nil
 	}
-	err := s.write(ctx, "giving sign of life", token.Caller{}, now, func(v *verb) error {
+	var offset time.Duration
+	err := s.write(ctx, "giving sign of life", token.Caller{}, now, func(v *verb) (err error) {
 		if _, err := v.Exec(db.Unflushed()); err != nil {
 			return err
 		}
-		return v.beat(seq)
+		offset, err = v.beat(seq)
+		return err
 	})
-	if err == nil {
-		s.beaten.Store(&now)
+	switch {
+	case err != nil:
+		return err
+	case offset.Abs() > maxSkew:
+		return fmt.Errorf("%w: it differs from the database's by %s; set the clocks", token.ErrClock, offset.Round(time.Second))
 	}
-	return err
+	s.beaten.Store(&now)
+	return nil
 }
 
 // noteNode gives a sign of life, notes the ends of others that give none, and leaves no row of a server that ended.
@@ -125,7 +133,8 @@ func (v *verb) noteNode(av token.AliveVerb) error {
 	if v.store.Shared() { // every look at the feed is a sign already
 		return v.markCrashed(av.Run)
 	}
-	return v.beat(0)
+	_, err := v.beat(0)
+	return err
 }
 
 // A run has crashed when it did not end in good order and its server is silent, or another has its name now. On a store

@@ -102,13 +102,17 @@ func resetOf(tx Tx, hash [32]byte, now time.Time) (int64, error) {
 // UseReset sets a password by a reset link, once; see account.Passwords.
 func (s *Store) UseReset(ctx context.Context, uv account.UseResetVerb) (id int64, err error) {
 	err = s.write(ctx, "using reset link", caller(uv.By), uv.Now, func(v *verb) error {
-		if id, err = resetOf(v, uv.Hash, v.now); err != nil {
+		at, err := v.turn()
+		if err != nil {
+			return err
+		}
+		if id, err = resetOf(v, uv.Hash, at); err != nil {
 			return err
 		}
 		if err := v.lockActive(id); err != nil {
 			return err
 		}
-		if _, err := resetOf(v, uv.Hash, v.now); err != nil { // somebody else may have used it since
+		if _, err := resetOf(v, uv.Hash, at); err != nil { // somebody else may have used it since
 			return err
 		}
 		return v.setPassword(account.PasswordVerb{Account: id, Hash: uv.PasswordHash})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -41,7 +42,7 @@ func TestPostgres(t *testing.T) {
 				t.Fatal(err)
 			}
 			db, err := postgres.Open(context.Background(), postgres.Options{
-				Address: server.URL(database(o.Dir)), Conns: 8, Listen: true, Migrations: sqlstore.Postgres(), Fault: o.Fault, Now: o.Now,
+				Address: server.URL(database(o.Dir)), Conns: 8, Listen: true, Migrations: sqlstore.Postgres(), Fault: o.Fault, Now: databaseClock(o),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -54,6 +55,13 @@ func TestPostgres(t *testing.T) {
 		Tables: `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`,
 		Copy:   func(from, to string) error { return server.Copy(database(from), database(to)) },
 	})
+}
+
+func databaseClock(o storetest.Options) func() time.Time {
+	if o.Clock != nil {
+		return o.Clock
+	}
+	return o.Now
 }
 
 // exists reports that the database was made before.

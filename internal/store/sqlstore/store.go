@@ -72,12 +72,14 @@ func (s *Store) write(ctx context.Context, doing string, by token.Caller, now ti
 	return wrap(doing, err)
 }
 
-// turn is the time at which the verb's turn came, no earlier than its own: whoever read before it read the old state.
-func (v *verb) turn() time.Time {
-	if now := time.UnixMilli(millis(v.store.now())).UTC(); now.After(v.now) {
-		return now
+// turn is the time at which the verb's turn came, no earlier than its own: whoever read before it read the old state. Nor
+// is it earlier than a shared database's clock says: whatever the caller's is, other servers' tokens are as young as that.
+func (v *verb) turn() (time.Time, error) {
+	theirs, err := value[int64](v.QueryRow(`SELECT ` + v.store.clock()))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the clock: %w", err)
 	}
-	return v.now
+	return time.UnixMilli(max(theirs, millis(v.store.now()), millis(v.now))).UTC(), nil
 }
 
 // read runs fn over one snapshot.

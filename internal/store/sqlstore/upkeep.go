@@ -194,10 +194,14 @@ func (v *verb) restrict(restrictions map[string]string) error {
 		if err != nil {
 			continue
 		}
-		if _, err := v.Exec(upsertMeta, "stale:"+name, strconv.FormatInt(millis(v.now), 10)); err != nil {
+		at, err := v.turn()
+		if err != nil {
+			return err
+		}
+		if _, err := v.Exec(upsertMeta, "stale:"+name, strconv.FormatInt(millis(at), 10)); err != nil {
 			return fmt.Errorf("making grants of %s stale: %w", name, err)
 		}
-		v.feed = append(v.feed, token.Entry{Kind: token.EntryStale, Service: name, At: v.now})
+		v.feed = append(v.feed, token.Entry{Kind: token.EntryStale, Service: name, At: at})
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"symbolon/internal/account"
@@ -17,6 +18,8 @@ var nodeTests = map[string]func(*kit){
 	"NodesPurgeOneAtATime": nodesPurgeOneAtATime,
 	"NodesPurgeAtOnce":     nodesPurgeAtOnce,
 	"NodesClockApart":      nodesClockApart,
+	"NodeApartIsToldSo":    nodeApartIsToldSo,
+	"NodeBehindCutsAll":    nodeBehindCutsAll,
 }
 
 // nodes is what a store of servers has beside the rest.
@@ -35,6 +38,73 @@ func (k *kit) node(name string) (nodes, int64) {
 	run, _, err := n.Start(ctx, k.now(), nil)
 	k.must(err)
 	return n, run
+}
+
+// apart opens the store as a server whose clock is off by d, and starts its run.
+func (k *kit) apart(d time.Duration) (nodes, int64) {
+	k.Helper()
+	before := k.opts
+	defer func() { k.opts = before }()
+	k.opts.Now, k.opts.Clock = func() time.Time { return k.now().Add(d) }, k.now
+	return k.node("apart")
+}
+
+// A server whose clock is far from the database's is told so by its every look at the feed, and gives signs of life.
+func nodeApartIsToldSo(k *kit) {
+	if one, _ := k.node("one"); !one.Shared() {
+		return // a file has no clock of its own
+	}
+	for _, d := range []time.Duration{-time.Hour, -2 * time.Minute, 2 * time.Minute, time.Hour} {
+		n, run := k.apart(d)
+		for range 2 {
+			if _, _, err := n.Since(ctx, 0, 0); !errors.Is(err, token.ErrClock) || token.CodeOf(err) != token.Unavailable {
+				k.Errorf("%s apart, the feed is read with %v, want %v", d, err, token.ErrClock)
+			}
+		}
+		all, err := n.Nodes(ctx)
+		k.must(err)
+		for _, other := range all {
+			if other.Run == run && (other.ClockOffset != d || !other.Skewed() || !other.Live()) {
+				k.Errorf("%s apart, it is listed as %+v", d, other)
+			}
+		}
+	}
+	near, _ := k.apart(30 * time.Second)
+	_, _, err := near.Since(ctx, 0, 0)
+	k.must(err)
+}
+
+// What is ended through a server whose clock is behind ends all that other servers have made.
+func nodeBehindCutsAll(k *kit) {
+	if one, _ := k.node("one"); !one.Shared() {
+		return // a file has no clock of its own
+	}
+	behind, _ := k.apart(-time.Hour)
+	ada, bob := k.person("ada"), k.person("bob")
+	k.issue(token.Session, "ecology", ada)
+	g := k.issue(token.Session, "ecology", bob)
+	early := k.now().Add(-time.Hour)
+	ended, err := behind.Revoke(ctx, token.RevokeVerb{By: operator, Now: early, Account: ada})
+	k.must(err)
+	if len(ended.Cutoffs) != 1 || ended.Cutoffs[0].At.Before(k.now()) {
+		k.Errorf("cut off %+v, want the name up to %s", ended.Cutoffs, k.now())
+	}
+	kind := account.Application
+	_, err = behind.SetAccount(ctx, account.SetVerb{By: by, Now: early, Name: "bob", Type: &kind})
+	k.must(err)
+	equal(k, "stale entries", k.inFeed(func(e token.Entry) bool {
+		return e.Kind == token.EntryStale && e.Grant == g.ID && !e.At.Before(k.now())
+	}), 1)
+	if _, err := behind.(interface {
+		NewEpoch(context.Context, token.Caller, time.Time) (token.Position, error)
+	}).NewEpoch(ctx, operator, early); err != nil {
+		k.Fatal(err)
+	}
+	for _, e := range k.load() {
+		if e.Kind == token.EntryNotBefore && e.At.Before(k.now()) {
+			k.Errorf("the epoch begins %s early", k.now().Sub(e.At))
+		}
+	}
 }
 
 func nodesNamed(k *kit) {

@@ -34,6 +34,7 @@ type Options struct {
 	Dir      string
 	Services []*token.Service
 	Now      func() time.Time
+	Clock    func() time.Time      // what a shared database's own clock shows; nil means Now
 	Fault    func(op string) error // asked before each statement and before COMMIT; its error counts as the engine's
 }
 
