@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"symbolon/internal/config"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -276,7 +277,7 @@ func TestRestoredIsInTheLists(t *testing.T) {
 	e := newEnv(t, nil)
 	pair := e.issue("samples", e.ada.ID).Access.Reveal()
 	lost := e.app.Engine.Place(5000) // given out after the backup
-	if _, err := e.app.Store.NewEpoch(t.Context(), token.Operator(), e.now()); err != nil {
+	if _, err := e.app.Store.NewEpoch(t.Context(), sqlstore.EpochVerb{By: token.Operator(), Now: e.now()}); err != nil {
 		t.Fatal(err)
 	}
 	e.advance(2 * time.Second)

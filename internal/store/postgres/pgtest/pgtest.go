@@ -79,7 +79,7 @@ func (s *Server) make() error {
 		return err
 	}
 	s.Port = port
-	initdb := s.command("initdb", "-D", filepath.Join(s.dir, "data"), "-U", "symbolon", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+	initdb := s.Command("initdb", "-D", filepath.Join(s.dir, "data"), "-U", "symbolon", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -95,7 +95,8 @@ func freePort() (int, error) {
 	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (s *Server) command(name string, args ...string) *exec.Cmd {
+// Command is one of the release's programs, to be run as the server's user in its folder.
+func (s *Server) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	if os.Getuid() == 0 {
@@ -111,7 +112,7 @@ func (s *Server) Run() error {
 	for _, x := range s.settings {
 		args = append(args, "-c", x)
 	}
-	cmd := s.command("postgres", args...)
+	cmd := s.Command("postgres", args...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -185,13 +186,13 @@ func (s *Server) Copy(from, to string) error {
 	if err := s.Create(to); err != nil {
 		return err
 	}
-	dump := s.command("pg_dump", s.URL(from))
+	dump := s.Command("pg_dump", s.URL(from))
 	var out, words bytes.Buffer
 	dump.Stdout, dump.Stderr = &out, &words
 	if err := dump.Run(); err != nil {
 		return fmt.Errorf("pg_dump: %w\n%s", err, words.String())
 	}
-	load := s.command("psql", "-q", "-v", "ON_ERROR_STOP=1", s.URL(to))
+	load := s.Command("psql", "-q", "-v", "ON_ERROR_STOP=1", s.URL(to))
 	load.Stdin = &out
 	if words, err := load.CombinedOutput(); err != nil {
 		return fmt.Errorf("psql: %w\n%s", err, words)
