@@ -280,6 +280,11 @@ func TestRestoredIsInTheLists(t *testing.T) {
 	if _, err := e.app.Store.NewEpoch(t.Context(), sqlstore.EpochVerb{By: token.Operator(), Now: e.now()}); err != nil {
 		t.Fatal(err)
 	}
+	if err := e.app.Close(); err != nil { // as it must be
+		t.Fatal(err)
+	}
+	e.app = e.open(e.app.Config)
+	e.serve()
 	e.advance(2 * time.Second)
 	fresh := e.issue("samples", e.ada.ID)
 	if !e.bit(pair) || e.bit(fresh.Access.Reveal()) {
