@@ -123,7 +123,7 @@ func TestClocksApart(t *testing.T) {
 	ahead, behind, jumping := c.nodes[0], c.nodes[1], c.nodes[2]
 	goodAccess, good := c.pair("good")
 	ended, _ := c.pair("ended")
-	l := startTraffic(c, 8)
+	l := startTraffic(c, "load", 8)
 	time.Sleep(time.Second)
 	grants, audit := c.count("SELECT count(*) FROM grants"), c.count("SELECT count(*) FROM audit")
 

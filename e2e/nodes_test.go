@@ -5,7 +5,6 @@ package e2e
 import (
 	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,7 +95,6 @@ func (c *cluster) add(address string, edits ...string) {
 	i := len(c.nodes)
 	conf := fmt.Sprintf(nodesConf, freePort(c.t), freePort(c.t), filepath.Join(c.dir, strconv.Itoa(i)), address, filepath.Join(c.dir, "master.key"), c.bound)
 	save(c.t, c.config(i), []byte(strings.NewReplacer(edits...).Replace(conf)))
-	c.nodes = append(c.nodes, nil)
 	c.start(i)
 }
 
@@ -121,6 +120,9 @@ func (c *cluster) start(i int) {
 	s.await(c.t, lineBegin)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if i == len(c.nodes) {
+		c.nodes = append(c.nodes, nil)
+	}
 	c.nodes[i] = s
 }
 
@@ -148,16 +150,6 @@ func (c *cluster) pair(name string) (access, refresh string) {
 	key := c.run("apikey", "create", "--account", name, "--name", "e2e").out
 	r := c.nodes[0].pair(c.t, keyIn(c.t, key))
 	return r.member("access"), r.member("refresh")
-}
-
-// apikey makes an API key of an account.
-func (c *cluster) apikey(account string) (key apikey) {
-	c.t.Helper()
-	r := c.run("apikey", "create", "--account", account, "--name", "e2e", "--json")
-	if err := json.Unmarshal([]byte(r.out), &key); err != nil {
-		c.t.Fatalf("apikey create printed %q: %v", r.out, err)
-	}
-	return key
 }
 
 // keyIn finds the API key in what `apikey create` prints.
@@ -204,6 +196,7 @@ type story struct {
 	tokens  map[int64]string // :: generation → the refresh token given for it
 	history []porcupine.Operation
 	ended   time.Time // when its end was acknowledged
+	slowest time.Duration
 }
 
 // deed is one call: a generation presented, or an end asked for.
@@ -357,11 +350,14 @@ func (x *story) play(t *testing.T, c *cluster, s *server, r *rand.Rand, client i
 	time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
 }
 
-func (x *story) refresh(t *testing.T, s *server, client int, token string, begin time.Time) {
+func (x *story) refresh(t *testing.T, s *server, client int, token string, begin time.Time) result {
 	presented := int64(claims(t, token)["gen"].(float64))
-	x.record(client, deed{presented: presented}, begin, func() result {
+	return x.record(client, deed{presented: presented}, begin, func() result {
 		r, err := s.refresh(token)
 		switch {
+		case err == nil && r.status >= 500 && (r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == ""):
+			t.Errorf("%s: a rotation gets %d without Retry-After, or which is not 503: %s", x.name, r.status, r.body)
+			return result{unknown: true}
 		case err != nil || r.status >= 500:
 			return result{unknown: true}
 		case r.status != http.StatusOK:
@@ -384,16 +380,19 @@ func (x *story) refresh(t *testing.T, s *server, client int, token string, begin
 }
 
 // record makes a call and keeps it; one without an answer may be done until the very end.
-func (x *story) record(client int, d deed, begin time.Time, call func() result) {
+func (x *story) record(client int, d deed, begin time.Time, call func() result) result {
 	from := time.Since(begin).Nanoseconds()
 	r := call()
 	to := time.Since(begin).Nanoseconds()
+	took := time.Duration(to - from)
 	if r.unknown {
 		to = (2 * time.Hour).Nanoseconds()
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.slowest = max(x.slowest, took)
 	x.history = append(x.history, porcupine.Operation{ClientId: client, Input: d, Output: r, Call: from, Return: to})
+	return r
 }
 
 // disable disables the account, which ends the grant.
@@ -409,6 +408,9 @@ func (x *story) disable(c *cluster, begin time.Time) {
 
 // endsHold asks every server for every token of the grants that ended, once the bound has passed.
 func (c *cluster) endsHold(all []*story) {
+	if !slices.ContainsFunc(all, func(x *story) bool { return !x.ended.IsZero() }) {
+		return
+	}
 	time.Sleep(c.bound)
 	for _, x := range all {
 		if x.ended.IsZero() {

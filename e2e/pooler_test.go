@@ -77,7 +77,6 @@ func TestPooler(t *testing.T) {
 			text = strings.Replace(text, ":"+port[1]+"\n", ":"+fmt.Sprint(freePort(t))+"\n", 1)
 		}
 		save(t, c.config(i+1), []byte(strings.Replace(text, filepath.Join(c.dir, "0"), filepath.Join(c.dir, fmt.Sprint(i+1)), 1)))
-		c.nodes = append(c.nodes, nil)
 		c.start(i + 1)
 	}
 	access, refresh := c.pair("ada")

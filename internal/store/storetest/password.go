@@ -6,7 +6,6 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
-	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -189,7 +188,7 @@ func resetPurged(k *kit) {
 func resetOfAnotherEpoch(k *kit) {
 	k.person("ada")
 	k.addReset("ada", 1)
-	_, err := k.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: k.now()})
+	_, err := k.NewEpoch(ctx, operator, k.now())
 	k.must(err)
 	_, err = k.useReset(1, "$x")
 	k.accountRefused(err, account.ErrNotFound)

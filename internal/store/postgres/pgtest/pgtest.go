@@ -48,15 +48,40 @@ func Start(settings ...string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{bin: bin, dir: dir, settings: settings}
-	if err := s.make(); err != nil {
-		os.RemoveAll(dir)
-		return nil, err
+	return s, s.begin(s.make)
+}
+
+// begin makes the server's folder and starts it; of what fails nothing is left.
+func (s *Server) begin(make func() error) error {
+	err := s.prepare()
+	if err == nil {
+		err = make()
 	}
-	if err := s.Run(); err != nil {
+	if err == nil {
+		err = s.Run()
+	}
+	if err != nil {
 		s.Close()
+	}
+	return err
+}
+
+// Standby copies a running server to another, which follows it as name and only reads until it is promoted. Where
+// synchronous_standby_names of the first is set to name, its commits wait for the copy.
+func (s *Server) Standby(name string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "symbolon-postgres-")
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	other := &Server{bin: s.bin, dir: dir, settings: s.settings}
+	return other, other.begin(func() error {
+		from := fmt.Sprintf("host=127.0.0.1 port=%d user=symbolon application_name=%s", s.Port, name)
+		backup := other.command("pg_basebackup", "-d", from, "-D", filepath.Join(dir, "data"), "-R", "-X", "stream", "-c", "fast")
+		if out, err := backup.CombinedOutput(); err != nil {
+			return fmt.Errorf("pg_basebackup: %w\n%s", err, out)
+		}
+		return nil
+	})
 }
 
 // programs is the folder of the newest release's programs.
@@ -68,18 +93,19 @@ func programs() (string, error) {
 	return filepath.Dir(all[len(all)-1]), nil
 }
 
-func (s *Server) make() error {
+// prepare gives the server its port, and its folder to whom it runs as.
+func (s *Server) prepare() (err error) {
 	if os.Getuid() == 0 {
 		if err := os.Chown(s.dir, nobody, nobody); err != nil {
 			return err
 		}
 	}
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
-	s.Port = port
-	initdb := s.Command("initdb", "-D", filepath.Join(s.dir, "data"), "-U", "symbolon", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+	s.Port, err = freePort()
+	return err
+}
+
+func (s *Server) make() error {
+	initdb := s.command("initdb", "-D", filepath.Join(s.dir, "data"), "-U", "symbolon", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -95,8 +121,7 @@ func freePort() (int, error) {
 	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
-// Command is one of the release's programs, to be run as the server's user in its folder.
-func (s *Server) Command(name string, args ...string) *exec.Cmd {
+func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	if os.Getuid() == 0 {
@@ -112,7 +137,7 @@ func (s *Server) Run() error {
 	for _, x := range s.settings {
 		args = append(args, "-c", x)
 	}
-	cmd := s.Command("postgres", args...)
+	cmd := s.command("postgres", args...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -186,13 +211,13 @@ func (s *Server) Copy(from, to string) error {
 	if err := s.Create(to); err != nil {
 		return err
 	}
-	dump := s.Command("pg_dump", s.URL(from))
+	dump := s.command("pg_dump", s.URL(from))
 	var out, words bytes.Buffer
 	dump.Stdout, dump.Stderr = &out, &words
 	if err := dump.Run(); err != nil {
 		return fmt.Errorf("pg_dump: %w\n%s", err, words.String())
 	}
-	load := s.Command("psql", "-q", "-v", "ON_ERROR_STOP=1", s.URL(to))
+	load := s.command("psql", "-q", "-v", "ON_ERROR_STOP=1", s.URL(to))
 	load.Stdin = &out
 	if words, err := load.CombinedOutput(); err != nil {
 		return fmt.Errorf("psql: %w\n%s", err, words)
