@@ -14,7 +14,7 @@ import (
 )
 
 // openAPI puts our own API together.
-func (a *App) openAPI() (*api.API, error) {
+func (a *App) openAPI() *api.API {
 	o := api.Options{Config: a.Config, Engine: a.Engine, Accounts: a.Accounts, Records: a.Store,
 		Handed: a.wireTexts, Keys: a.keysOf, Page: web.Page, Now: a.now, Log: a.log}
 	if a.ldap != nil {

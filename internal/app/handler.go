@@ -37,11 +37,7 @@ func (a *App) Handler() (http.Handler, error) {
 		}
 	}
 	a.serveStandIn(mux)
-	own, err := a.openAPI()
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range own.Routes() {
+	for _, r := range a.openAPI().Routes() {
 		mux.Handle(r.Pattern, a.adapter(api.Failed).Handle(r.Handle))
 	}
 	if err := a.servePages(mux, taken); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"symbolon/internal/httpio"
 )
@@ -17,7 +18,7 @@ import (
 var files embed.FS
 
 // pages are the templates, one set for each file, so that each has its own "main".
-var pages = parsePages()
+var pages = sync.OnceValue(parsePages)
 
 func parsePages() map[string]*template.Template {
 	layout := template.Must(template.New("").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html"))
@@ -52,7 +53,7 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 // page renders a template. What it shows may be secret or personal: it is kept nowhere.
 func (s *Site) page(status int, name string, v view) httpio.Response {
 	var out bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&out, "layout", v); err != nil {
+	if err := pages()[name].ExecuteTemplate(&out, "layout", v); err != nil {
 		s.Log.Error("rendering a page failed", "page", name, "err", err)
 		return httpio.Response{Status: http.StatusInternalServerError, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}},
 			Body: []byte("The page could not be made. The reason is in the log.\n")}

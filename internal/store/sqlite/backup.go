@@ -54,7 +54,7 @@ func (d *DB) copyInto(ctx context.Context, to string) error {
 
 // examine refuses a file that is not ours or is damaged.
 func examine(ctx context.Context, path string) error {
-	pool, err := openPool(path)
+	pool, err := openPool(path, "FULL")
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func stage(ctx context.Context, from, staged string, prepare func(*DB) error) er
 	if err := copyFile(from, staged); err != nil {
 		return err
 	}
-	pool, err := openPool(staged)
+	pool, err := openPool(staged, "FULL")
 	if err == nil {
 		_, err = pool.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 		err = errors.Join(err, pool.Close())

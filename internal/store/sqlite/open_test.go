@@ -69,6 +69,26 @@ func TestServerLeavesAWholeFile(t *testing.T) {
 	}
 }
 
+// A connection that is left over would keep the mode of the journal from being changed.
+func TestCloseLeavesNothingOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "symbolon.db")
+	d := openTest(t, Options{Path: path})
+	mustWrite(t, d, add("a"))
+	checkNotes(t, d, "a")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var mode string
+	if err := db.QueryRow("PRAGMA journal_mode = DELETE").Scan(&mode); err != nil || mode != "delete" {
+		t.Errorf("the journal's mode became %q, %v: somebody has the file open", mode, err)
+	}
+}
+
 func TestOpenMigrates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "symbolon.db")
 	d := openTest(t, Options{Path: path})

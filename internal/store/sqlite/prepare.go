@@ -45,18 +45,26 @@ type identity struct {
 func (i identity) ours() bool  { return i.application == applicationID }
 func (i identity) empty() bool { return i.application == 0 && i.tables == 0 }
 
-// prepare refuses files that are not ours to touch and brings the schema up to date. An up-to-date file is not written
-// to, and goose is not asked, since user_version already tells.
+// prepare refuses files that are not ours to touch and brings the schema up to date. Its connection becomes the writer's.
 func (d *DB) prepare(ctx context.Context, migrations fs.FS) error {
-	latest, err := sqlstore.Latest(migrations)
-	if err != nil {
-		return err
-	}
 	conn, err := d.pool.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", d.path, err)
 	}
-	defer conn.Close()
+	if err := d.update(ctx, conn, migrations); err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	d.writer.session.use(conn)
+	return nil
+}
+
+// update brings the schema up to date. A file that is so is not written to, and goose is not asked, since user_version
+// already tells.
+func (d *DB) update(ctx context.Context, conn *sql.Conn, migrations fs.FS) error {
+	latest, err := sqlstore.Latest(migrations)
+	if err != nil {
+		return err
+	}
 	have, err := d.identify(ctx, conn, latest)
 	if err != nil || have.ours() && have.schema == latest {
 		return err
@@ -102,7 +110,7 @@ func (d *DB) identify(ctx context.Context, conn *sql.Conn, latest int64) (identi
 
 // Pending names the migrations that Open would run, and runs none.
 func Pending(ctx context.Context, path string, migrations fs.FS) ([]string, error) {
-	pool, err := openPool(path)
+	pool, err := openPool(path, "FULL")
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +147,16 @@ func (d *DB) claimFile(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
+// migrate runs what is missing on one connection and waits for no disk: the COMMIT that records the schema's version does,
+// for all of it.
 func (d *DB) migrate(ctx context.Context, migrations fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, d.pool, migrations,
+	pool, err := openPool(d.path, "NORMAL")
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	pool.SetMaxIdleConns(1)
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, migrations,
 		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if errors.Is(err, goose.ErrNoMigrations) {
 		return nil

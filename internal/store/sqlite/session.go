@@ -31,11 +31,18 @@ func (s *session) ready(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("connecting: %w", err)
 		}
-		s.conn, s.stmts = conn, map[string]*sql.Stmt{}
+		s.use(conn)
 	}
 	if len(s.stmts) <= maxStatements {
 		return nil
 	}
+	return s.closeStatements()
+}
+
+// use makes a connection the session's own.
+func (s *session) use(conn *sql.Conn) { s.conn, s.stmts = conn, map[string]*sql.Stmt{} }
+
+func (s *session) closeStatements() error {
 	for text, st := range s.stmts {
 		if err := st.Close(); err != nil {
 			return fmt.Errorf("closing statement: %w", err)
@@ -45,12 +52,13 @@ func (s *session) ready(ctx context.Context) error {
 	return nil
 }
 
-// drop closes the connection, which ends its transaction; the next use makes another.
+// drop closes the connection, which ends its transaction; the next use makes another. Its statements go first: with one of
+// them left SQLite keeps the files open, and database/sql does not close those of a Conn.
 func (s *session) drop() error {
 	if s.conn == nil {
 		return nil
 	}
-	err := s.conn.Close()
+	err := errors.Join(s.closeStatements(), s.conn.Close())
 	s.conn, s.stmts = nil, nil
 	return err
 }

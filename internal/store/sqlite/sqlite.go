@@ -22,9 +22,6 @@ import (
 	"symbolon/internal/store/sqlstore"
 )
 
-// readers is how many snapshots can be read at once; more readers wait.
-const readers = 4
-
 var errClosed = errors.New("the store is closed")
 
 // Options says what to open. Path and Migrations are required; the zero value of the rest is a command's quiet store.
@@ -44,7 +41,7 @@ type DB struct {
 	lock    *lockFile // nil unless Options.Serve
 	turn    *turn
 	writer  *writer
-	readers chan *session // the idle ones; all of them once closed
+	readers *readers
 
 	changes sync.Mutex // guards watch and version
 	watch   *session
@@ -78,7 +75,7 @@ func open(o Options) (*DB, error) {
 	if err := create(path); err != nil {
 		return nil, err
 	}
-	d := &DB{path: path, log: o.Log, closed: make(chan struct{}), readers: make(chan *session, readers)}
+	d := &DB{path: path, log: o.Log, closed: make(chan struct{})}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -90,7 +87,7 @@ func open(o Options) (*DB, error) {
 	if d.turn, err = openTurn(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(err, d.lock.release())
 	}
-	if d.pool, err = openPool(path); err != nil {
+	if d.pool, err = openPool(path, "FULL"); err != nil {
 		return nil, errors.Join(err, d.turn.close(), d.lock.release())
 	}
 	d.start(o)
@@ -99,19 +96,18 @@ func open(o Options) (*DB, error) {
 
 func (d *DB) start(o Options) {
 	d.watch = &session{connect: d.pool.Conn, fault: o.Fault}
-	for range readers {
-		d.readers <- &session{connect: d.connectReader, fault: o.Fault}
-	}
+	d.readers = newReaders(func() *session { return &session{connect: d.connectReader, fault: o.Fault} })
 	d.writer = newWriter(d, &session{connect: d.pool.Conn, fault: o.Fault}, o.Serve)
 	go d.writer.run()
 }
 
-// openPool makes connections that never go back to a pool: a closed one is really closed, its settings with it.
-func openPool(path string) (*sql.DB, error) {
+// openPool makes connections that never go back to a pool: a closed one is really closed, its settings with it. With
+// synchronous FULL a COMMIT waits for the disk, with NORMAL the next one that does so makes it durable too.
+func openPool(path, synchronous string) (*sql.DB, error) {
 	settings := url.Values{
 		"mode": {"rw"},
 		"_pragma": {
-			"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)",
+			"busy_timeout(5000)", "synchronous(" + synchronous + ")", "foreign_keys(1)", "temp_store(MEMORY)",
 			"cache_size(-8192)", "journal_size_limit(67108864)",
 		},
 	}
@@ -142,8 +138,8 @@ func (d *DB) Close() error {
 	d.closing.Do(func() {
 		close(d.closed)
 		<-d.writer.stopped
-		for range readers {
-			err = errors.Join(err, (<-d.readers).drop())
+		for range maxReaders {
+			err = errors.Join(err, d.readers.take().drop())
 		}
 		d.changes.Lock()
 		defer d.changes.Unlock()
@@ -174,15 +170,15 @@ func (d *DB) Write(ctx context.Context, fn func(sqlstore.Tx) error) error {
 // Read implements sqlstore.DB: fn runs on the caller's goroutine and is interrupted with ctx, whose error is then
 // wrapped instead of ErrUnavailable.
 func (d *DB) Read(ctx context.Context, fn func(sqlstore.Tx) error) error {
-	var s *session
 	select {
-	case s = <-d.readers:
+	case <-d.readers.free:
 	case <-d.closed:
 		return d.unavailable(errClosed)
 	case <-ctx.Done():
 		return fmt.Errorf("waiting to read: %w", ctx.Err())
 	}
-	defer func() { d.readers <- s }()
+	s := d.readers.pop()
+	defer d.readers.giveBack(s)
 	if d.isClosed() {
 		return d.unavailable(errClosed)
 	}

@@ -87,7 +87,7 @@ func TestReadInterrupted(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sqlstore.ErrUnavailable) {
 		t.Errorf("error is %v, want the context's", err)
 	}
-	for range 2 * readers {
+	for range 2 * maxReaders {
 		checkNotes(t, d)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -56,13 +57,14 @@ type API struct {
 	huma  huma.API
 	paths map[string]map[string]httpio.Handler // :: pattern → method → operation
 	ops   []*huma.Operation                    // in the order of declaration
-	doc   []byte                               // the OpenAPI document
-	html  template.HTML                        // the same for people
+	// published is made when it is first asked for: it would be a third of the work of every start.
+	published func() (published, error)
 }
 
-// New returns the API, or what could not be made of its declarations.
-func New(o Options) (*API, error) {
+// New returns the API.
+func New(o Options) *API {
 	a := &API{Options: o, paths: map[string]map[string]httpio.Handler{}}
+	a.published = sync.OnceValues(a.publish)
 	a.huma = huma.NewAPI(description(o.Config.BaseURL), a)
 	a.session()
 	a.me()
@@ -78,10 +80,7 @@ func New(o Options) (*API, error) {
 	a.adminTokens()
 	a.adminServices()
 	a.adminRecords()
-	if err := a.publish(); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return a
 }
 
 // Routes are the paths of the API and of its reference page. Each answers every method.

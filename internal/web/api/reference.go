@@ -20,30 +20,49 @@ import (
 //go:embed templates/reference.html
 var files embed.FS
 
-var referencePage = template.Must(template.ParseFS(files, "templates/reference.html"))
-
-// publish makes the OpenAPI document of what is declared, and of the document the page.
-func (a *API) publish() error {
-	doc, err := json.MarshalIndent(a.huma.OpenAPI(), "", " ")
-	if err != nil {
-		return fmt.Errorf("making the OpenAPI document: %w", err)
-	}
-	a.doc = append(doc, '\n')
-	var html strings.Builder
-	if err := referencePage.Execute(&html, a.chapters()); err != nil {
-		return fmt.Errorf("making the reference of the API: %w", err)
-	}
-	a.html = template.HTML(html.String()) // of a template of ours
-	return nil
+// published is what the declarations say, for programs and for people.
+type published struct {
+	document []byte
+	page     template.HTML
 }
 
-func (a *API) document(context.Context, *httpio.Request) httpio.Response {
-	return httpio.Response{Status: http.StatusOK, Body: a.doc,
+// publish makes the OpenAPI document of what is declared, and of the document the page.
+func (a *API) publish() (published, error) {
+	doc, err := json.MarshalIndent(a.huma.OpenAPI(), "", " ")
+	if err != nil {
+		return published{}, fmt.Errorf("making the OpenAPI document: %w", err)
+	}
+	var html strings.Builder
+	page, err := template.ParseFS(files, "templates/reference.html")
+	if err == nil {
+		err = page.Execute(&html, a.chapters())
+	}
+	if err != nil {
+		return published{}, fmt.Errorf("making the reference of the API: %w", err)
+	}
+	return published{append(doc, '\n'), template.HTML(html.String())}, nil // of a template of ours
+}
+
+func (a *API) document(ctx context.Context, _ *httpio.Request) httpio.Response {
+	p, err := a.published()
+	if err != nil {
+		return a.unpublished(ctx, err)
+	}
+	return httpio.Response{Status: http.StatusOK, Body: p.document,
 		Header: http.Header{"Content-Type": {jsonKind}, "Cache-Control": {"public, max-age=300"}}}
 }
 
-func (a *API) reference(context.Context, *httpio.Request) httpio.Response {
-	return a.Page("API", a.html)
+func (a *API) reference(ctx context.Context, _ *httpio.Request) httpio.Response {
+	p, err := a.published()
+	if err != nil {
+		return a.unpublished(ctx, err)
+	}
+	return a.Page("API", p.page)
+}
+
+func (a *API) unpublished(ctx context.Context, err error) httpio.Response {
+	a.Log.ErrorContext(ctx, "publishing the API failed", "err", err)
+	return Failed(http.StatusInternalServerError)
 }
 
 // book is the reference: what the OpenAPI document says, for people.
