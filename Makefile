@@ -60,9 +60,9 @@ bench: build
 bench-nodes: tools build
 	$(GO) run -tags e2e ./e2e/benchnodes -binary ./symbolon
 
-## bench-growth: start and memory with a million accounts, five million grants, half a million revoked
+## bench-growth: starts, memory and rates with 10^5 to 10^7 grants on both stores, into docs/performance.md
 bench-growth: tools build
-	$(GO) run -tags e2e ./e2e/benchgrowth -binary ./symbolon
+	$(GO) run -tags e2e ./e2e/benchgrowth -binary ./symbolon -write
 
 # Programs that the tests run. As root, missing ones are installed from Debian's packages.
 tools:

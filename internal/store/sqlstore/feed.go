@@ -16,10 +16,13 @@ func (s *Store) Load(ctx context.Context, do func(token.Entry)) (token.Position,
 		if p, err = readPosition(tx); err != nil {
 			return err
 		}
+		revoked := token.Entry{Kind: token.EntryGrant}
 		if err := each(tx, func(row scanner) error {
-			id, err := value[int64](row)
-			do(token.Entry{Kind: token.EntryGrant, Grant: id})
-			return err
+			if err := row.Scan(&revoked.Grant); err != nil {
+				return err
+			}
+			do(revoked)
+			return nil
 		}, loadRevoked); err != nil {
 			return err
 		}

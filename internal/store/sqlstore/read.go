@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"symbolon/internal/audit"
@@ -111,6 +112,9 @@ func (s *Store) List(ctx context.Context, f token.Filter) (all []token.Grant, er
 		w.and("service = ?", f.Service)
 	}
 	in(&w, "kind", f.Kinds)
+	if slices.Equal(f.Kinds, []token.GrantKind{token.ServiceKey}) {
+		w.and("account_id = 0") // as all of them have, and an index: every start looks for them
+	}
 	if f.Live {
 		w.and("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)", millis(f.Now))
 	}
