@@ -2,10 +2,11 @@ package app
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
-	"strconv"
-	"sync"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,8 +18,12 @@ import (
 	"symbolon/internal/token"
 )
 
-// statsEvery is how seldom the database is counted: that reads every grant.
-const statsEvery = time.Minute
+// Grants are counted in batches beside the scrapes, since that reads every row: each batch is followed by a rest as long as it took, and
+// the whole by one ten times as long, and a minute at least.
+const (
+	countEvery = time.Minute
+	countBatch = 5000
+)
 
 // metrics is what Prometheus is told. No label names a person, a grant or an address.
 type metrics struct {
@@ -28,9 +33,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	replays  *prometheus.CounterVec
 
-	mu      sync.Mutex
-	stats   sqlstore.Stats
-	counted time.Time
+	counts atomic.Pointer[[]sqlstore.GrantCount] // of the last whole count; nil before the first
 }
 
 var (
@@ -39,7 +42,7 @@ var (
 	positionDesc = desc("symbolon_feed_position", "Number of the last feed entry that this server knows.")
 	bitsDesc     = desc("symbolon_revoked_bits", "Grants that this server knows to be revoked.")
 	nodesDesc    = desc("symbolon_nodes", "Servers that live on the database.", "configuration")
-	grantsDesc   = desc("symbolon_grants", "Grants in the database, counted at most once a minute.", "kind", "state")
+	grantsDesc   = desc("symbolon_grants", "Grants in the database, counted beside the scrapes, once a minute or more seldom.", "kind", "state")
 	endingDesc   = desc("symbolon_grants_ending", "Live grants that end within so many days.", "days")
 	keyDesc      = desc("symbolon_key_age_seconds", "Age of the newest signing key in a state.", "service", "purpose", "state")
 )
@@ -118,7 +121,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(nodesDesc, float64(len(n.differ)), "other")
 	}
 	m.collectKeys(gauge, now)
-	m.collectStats(gauge, now)
+	m.collectGrants(gauge)
 }
 
 func (m *metrics) collectKeys(gauge func(*prometheus.Desc, float64, ...string), now time.Time) {
@@ -134,24 +137,66 @@ func (m *metrics) collectKeys(gauge func(*prometheus.Desc, float64, ...string), 
 	}
 }
 
-func (m *metrics) collectStats(gauge func(*prometheus.Desc, float64, ...string), now time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if now.Sub(m.counted) >= statsEvery {
-		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
-		defer stop()
-		stats, err := m.app.Store.Stats(ctx, now)
-		if err != nil {
+func (m *metrics) collectGrants(gauge func(*prometheus.Desc, float64, ...string)) {
+	counts := m.counts.Load()
+	if counts == nil {
+		return
+	}
+	ending7, ending30 := 0, 0
+	for _, c := range *counts {
+		gauge(grantsDesc, float64(c.Count), c.Kind, c.State)
+		ending7, ending30 = ending7+c.Ending7, ending30+c.Ending30
+	}
+	gauge(endingDesc, float64(ending7), "7")
+	gauge(endingDesc, float64(ending30), "30")
+}
+
+// keepCounting counts the grants again and again until ctx ends.
+func (m *metrics) keepCounting(ctx context.Context) {
+	for {
+		begin := time.Now()
+		if err := m.count(ctx); err != nil && ctx.Err() == nil {
 			m.app.log.Warn("counting for metrics failed", "err", err)
+		}
+		if !rest(ctx, max(countEvery, 10*time.Since(begin))) {
 			return
 		}
-		m.stats, m.counted = stats, now
 	}
-	for _, c := range m.stats.Grants {
-		gauge(grantsDesc, float64(c.Count), c.Kind, c.State)
+}
+
+// count counts all grants once. Those that are added meanwhile are in it or not.
+func (m *metrics) count(ctx context.Context) error {
+	sums := map[[2]string]sqlstore.GrantCount{} // :: kind, state → count
+	for after := int64(0); ; {
+		begin := time.Now()
+		some, next, err := m.app.Store.CountGrants(ctx, m.app.now(), after, countBatch)
+		if err != nil {
+			return err
+		}
+		for _, c := range some {
+			sum := sums[[2]string{c.Kind, c.State}]
+			c.Count, c.Ending7, c.Ending30 = c.Count+sum.Count, c.Ending7+sum.Ending7, c.Ending30+sum.Ending30
+			sums[[2]string{c.Kind, c.State}] = c
+		}
+		if next == 0 {
+			counts := slices.Collect(maps.Values(sums))
+			m.counts.Store(&counts)
+			return nil
+		}
+		if after = next; !rest(ctx, time.Since(begin)) {
+			return ctx.Err()
+		}
 	}
-	gauge(endingDesc, float64(m.stats.Ending7), strconv.Itoa(7))
-	gauge(endingDesc, float64(m.stats.Ending30), strconv.Itoa(30))
+}
+
+// rest waits, and reports whether ctx is still there.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // serveMetrics answers /metrics on an address of its own until ctx ends.

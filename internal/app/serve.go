@@ -48,6 +48,7 @@ func (a *App) Serve(ctx context.Context, ln net.Listener, ready func(context.Con
 	wg.Go(func() { a.watchNodes(background) })
 	if scraped != nil {
 		a.log.Info("metrics are served", "address", scraped.Addr().String())
+		wg.Go(func() { a.metrics.keepCounting(background) })
 		wg.Go(func() { a.serveMetrics(background, scraped) })
 	}
 	defer wg.Wait()

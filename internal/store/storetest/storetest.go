@@ -55,7 +55,7 @@ func Run(t *testing.T, engine Engine) {
 	for _, group := range []map[string]func(*kit){issueTests, rotateTests, lostTests, revokeTests, clockTests,
 		purgeTests, feedTests, faultTests, crashTests, accountTests, browserTests, auditTests,
 		identityTests, joinTests, passwordTests, replaceTests, activityTests,
-		keyTests, modelTests, historyTests, nodeTests, rowTests} {
+		keyTests, modelTests, historyTests, nodeTests, rowTests, countTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
