@@ -50,10 +50,18 @@ func TestPostgres(t *testing.T) {
 			return postgresStore{sqlstore.New(db, o.Services, o.Now), db}
 		},
 		Raw: func(s storetest.Store, fn func(sqlstore.Tx) error) error {
-			return s.(postgresStore).db.Read(context.Background(), fn)
+			return s.(postgresStore).db.Read(context.Background(), func(tx sqlstore.Tx) error {
+				for _, set := range []string{"SET LOCAL enable_seqscan = off", "SET LOCAL jit = off"} {
+					if _, err := tx.Exec(set); err != nil {
+						return err
+					}
+				}
+				return fn(tx)
+			})
 		},
-		Tables: `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`,
-		Copy:   func(from, to string) error { return server.Copy(database(from), database(to)) },
+		Explain: "EXPLAIN ",
+		Tables:  `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`,
+		Copy:    func(from, to string) error { return server.Copy(database(from), database(to)) },
 	})
 }
 

@@ -23,7 +23,7 @@ type sqliteStore struct {
 func (s sqliteStore) Close() error { return s.db.Close() }
 
 func TestSQLite(t *testing.T) {
-	storetest.Run(t, storetest.Engine{Copy: copyFiles, Raw: readSQLite, Tables: `SELECT name FROM sqlite_schema WHERE type = 'table'`, Open: func(t *testing.T, o storetest.Options) storetest.Store {
+	storetest.Run(t, storetest.Engine{Copy: copyFiles, Raw: readSQLite, Explain: "EXPLAIN QUERY PLAN ", Tables: `SELECT name FROM sqlite_schema WHERE type = 'table'`, Open: func(t *testing.T, o storetest.Options) storetest.Store {
 		t.Helper()
 		db, err := sqlite.Open(context.Background(), sqlite.Options{
 			Path: filepath.Join(o.Dir, "symbolon.db"), Migrations: sqlstore.SQLite(), Fault: o.Fault,

@@ -132,7 +132,7 @@ func (k *kit) dump() map[string]map[string]line {
 	all := map[string]map[string]line{}
 	k.must(k.engine.Raw(k.Store, func(tx sqlstore.Tx) error {
 		for name, t := range tables {
-			rows, err := readTable(tx, name)
+			rows, err := readRows(tx, "SELECT * FROM "+name)
 			if err != nil {
 				return fmt.Errorf("reading %s: %w", name, err)
 			}
@@ -150,8 +150,8 @@ func (k *kit) dump() map[string]map[string]line {
 	return all
 }
 
-func readTable(tx sqlstore.Tx, name string) (all []line, err error) {
-	rows, err := tx.Query("SELECT * FROM " + name)
+func readRows(tx sqlstore.Tx, query string) (all []line, err error) {
+	rows, err := tx.Query(query)
 	if err != nil {
 		return nil, err
 	}
