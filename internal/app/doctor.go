@@ -83,14 +83,15 @@ func (d *doctor) lookForPooler(ctx context.Context) {
 	d.note("notifications", note, err)
 }
 
-// lookInside opens the store and the keys, as a command that mints does.
+// lookInside opens the store, as a command does, and makes no keys.
 func (d *doctor) lookInside() {
-	a, err := Open(d.ctx, Options{Config: d.config, Now: d.now, Log: slog.New(slog.DiscardHandler), Keys: true})
-	d.note("signing keys", "", err)
+	a, err := Open(d.ctx, Options{Config: d.config, Now: d.now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
+		d.note("services", "", err)
 		return
 	}
 	defer a.Close()
+	d.lookAtKeys(a)
 	d.lookAtClock(a)
 	d.lookAtNodes(a)
 	ctx, stop := context.WithTimeout(d.ctx, maxDoctor)
@@ -104,6 +105,15 @@ func (d *doctor) lookInside() {
 		}
 		d.note("sign-in with "+p.Name(), "", p.Reach(ctx))
 	}
+}
+
+func (d *doctor) lookAtKeys(a *App) {
+	missing, err := a.missingKeys(d.ctx)
+	note := ""
+	if len(missing) > 0 {
+		note = "the next start makes, or takes in, those of " + strings.Join(missing, ", ")
+	}
+	d.note("signing keys", note, err)
 }
 
 func (d *doctor) lookAtClock(a *App) {

@@ -150,6 +150,35 @@ func masters(env ...string) (all []keyring.Master, err error) {
 	return all, nil
 }
 
+// missingKeys opens the stored keys and changes nothing; it names those that a start would make. In a store without any it
+// names all.
+func (a *App) missingKeys(ctx context.Context) ([]string, error) {
+	stored, err := a.Store.Keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking for signing keys: %w", err)
+	}
+	if len(stored) == 0 {
+		return []string{"all services: there is none yet"}, nil
+	}
+	masters, err := loadMasters(a.Config)
+	if errors.Is(err, keyring.ErrNoMaster) {
+		return nil, a.lostMaster(len(stored))
+	}
+	if err != nil {
+		return nil, err
+	}
+	wants, err := wanted(a.Config, a.mounts)
+	if err != nil {
+		return nil, err
+	}
+	return keyring.Missing(ctx, a.Store, func() ([]keyring.Master, error) { return masters, nil }, wants, a.now)
+}
+
+func (a *App) lostMaster(keys int) error {
+	return fmt.Errorf("the master key file %s is missing, and the %d keys in the store are sealed under it: "+
+		"put it back from your backup, or name it with master_key_file", a.Config.MasterKeyPath(), keys)
+}
+
 // makeMasterKey makes one for a store that has no keys yet, if there is none:
 // with another, the store's keys would be lost.
 func (a *App) makeMasterKey(ctx context.Context) error {
@@ -163,8 +192,7 @@ func (a *App) makeMasterKey(ctx context.Context) error {
 		return fmt.Errorf("looking for signing keys: %w", err)
 	}
 	if len(stored) > 0 {
-		return fmt.Errorf("the master key file %s is missing, and the %d keys in the store are sealed under it: "+
-			"put it back from your backup, or name it with master_key_file", path, len(stored))
+		return a.lostMaster(len(stored))
 	}
 	a.log.Info("making the master key: keep a copy of this file apart from the backups of the database", "file", path)
 	_, err = keyring.NewMasterFile(path)

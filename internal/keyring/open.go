@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,41 @@ type entry struct {
 // stored key that cannot be opened, a bad pinned key and one key in two services are errors. A pinned key that
 // differs from the stored one replaces it, and so does another algorithm.
 func Open(ctx context.Context, store Store, masters Masters, wants []Want, now func() time.Time) (*Keys, error) {
+	k, err := load(ctx, store, masters, wants, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.ensureAll(ctx, wants); err != nil {
+		return nil, err
+	}
+	if err := k.checkShared(wants); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// Missing opens the keys of a store that has some and changes nothing. It names the wanted ones that Open would make or
+// replace, as "service purpose".
+func Missing(ctx context.Context, store Store, masters Masters, wants []Want, now func() time.Time) ([]string, error) {
+	k, err := load(ctx, store, masters, wants, now)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, w := range wants {
+		met, err := w.isMetBy(k.set.Load().signing(w.Service, w.Purpose))
+		if err != nil {
+			return nil, err
+		}
+		if !met {
+			missing = append(missing, strings.TrimSpace(w.Service+" "+string(w.Purpose)))
+		}
+	}
+	return missing, k.checkShared(wants)
+}
+
+// load opens what is stored.
+func load(ctx context.Context, store Store, masters Masters, wants []Want, now func() time.Time) (*Keys, error) {
 	if err := CheckPinned(wants); err != nil {
 		return nil, err
 	}
@@ -75,16 +111,7 @@ func Open(ctx context.Context, store Store, masters Masters, wants []Want, now f
 		return nil, err
 	}
 	k.set.Store(&set{})
-	if err := k.Reload(ctx); err != nil {
-		return nil, err
-	}
-	if err := k.ensureAll(ctx, wants); err != nil {
-		return nil, err
-	}
-	if err := k.checkShared(wants); err != nil {
-		return nil, err
-	}
-	return k, nil
+	return k, k.Reload(ctx)
 }
 
 func weakPlaces(wants []Want) map[place]struct{} {
