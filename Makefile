@@ -25,7 +25,7 @@ unit:
 	$(GO) test -timeout 30m ./...
 
 # Real programs against the real binary. SYMBOLON_SHARED_TIME=60s is how long fifty processes share one file of tokens;
-# without it they do for 20 s.
+# without it they do for 20 s. SYMBOLON_CUT_TIME=60s is how long the network of one server is cut; without it, 8 s.
 e2e: tools build
 	@echo "pictures of every page go to $(PICTURES)"
 	SYMBOLON_PICTURES=$(PICTURES) SYMBOLON_BINARY=$(CURDIR)/symbolon $(GO) test -tags e2e -count=1 -timeout 30m ./e2e/... ./internal/store/...

@@ -31,9 +31,9 @@ type line struct {
 	rotate []byte            // name of the prepared statement that rotates, once it was seen
 }
 
-func newLine(t *testing.T, to string) *line {
+func newLine(t *testing.T, at, to string) *line {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func (c *cluster) held(i int) (goroutines, files int) {
 func TestBadLine(t *testing.T) {
 	c := newCluster(t, 2*time.Second, "fsync=off")
 	c.add("")
-	l := newLine(t, "127.0.0.1:"+portOf(c.pg.URL("symbolon")))
+	l := newLine(t, "127.0.0.1:0", "127.0.0.1:"+portOf(c.pg.URL("symbolon")))
 	c.add(pgtest.AddressAt(l.ln.Addr().(*net.TCPAddr).Port, "symbolon"))
 	access, refresh := c.pair("ada")
 	refresh = lostCommits(t, c, l, refresh)

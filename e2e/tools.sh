@@ -3,7 +3,7 @@
 set -eu
 
 PATH="$PATH:/usr/sbin" # where slapd is
-need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 slapd=slapd pgbouncer=pgbouncer nginx=nginx caddy=caddy apache2=apache2-bin haproxy=haproxy javac=default-jdk-headless node=nodejs npm=npm chromium=chromium"
+need="openssl=openssl curl=curl sqlite3=sqlite3 php=php-cli /usr/bin/python3=python3 ip=iproute2 slapd=slapd pgbouncer=pgbouncer nginx=nginx caddy=caddy apache2=apache2-bin haproxy=haproxy javac=default-jdk-headless node=nodejs npm=npm chromium=chromium"
 
 missing=""
 for pair in $need; do
