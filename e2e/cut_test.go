@@ -120,6 +120,7 @@ func TestNetworkCut(t *testing.T) {
 	c.program = s.program(binary(t))
 	port := gate.ln.Addr().(*net.TCPAddr).Port
 	c.add(strings.Replace(pgtest.AddressAt(port, "symbolon"), "127.0.0.1", s.address(0, 1), 1), "listen: 127.0.0.1", "listen: "+s.address(1, 2))
+	c.program = ""
 	far := c.nodes[2]
 	revoked, _ := c.pair("ada")
 	good, goodRefresh := c.pair("bob")

@@ -5,6 +5,7 @@ package e2e
 import (
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,7 +138,7 @@ func (c *cluster) any(r *rand.Rand) *server {
 // run runs a command, which must succeed, on the cluster's database.
 func (c *cluster) run(args ...string) ran {
 	c.t.Helper()
-	r := command(c.t, "", append(args, "--config", c.config(0))...)
+	r := commandOf(c.t, cmp.Or(c.program, binary(c.t)), nil, "", append(args, "--config", c.config(0))...)
 	if r.code != 0 {
 		c.t.Fatalf("symbolon %s ended with %d: %s", strings.Join(args, " "), r.code, r.err)
 	}
@@ -197,6 +199,7 @@ type story struct {
 	history []porcupine.Operation
 	ended   time.Time // when its end was acknowledged
 	slowest time.Duration
+	lost    []string // what there was instead of answers
 }
 
 // deed is one call: a generation presented, or an end asked for.
@@ -205,10 +208,10 @@ type deed struct {
 	presented int64
 }
 
-// result is what was answered: the generation given, that it was refused, or nothing.
+// result is what was answered: the generation given, that it was refused, or nothing; or that the server was not there to be asked.
 type result struct {
-	given            int64
-	refused, unknown bool
+	given                    int64
+	refused, unknown, unsent bool
 }
 
 type life struct {
@@ -224,6 +227,8 @@ var stories = porcupine.NondeterministicModel{
 		l, d, r := state.(life), input.(deed), output.(result)
 		moved, gone := life{l.generation + 1, l.ended}, life{l.generation, true}
 		switch {
+		case r.unsent:
+			return []any{l}
 		case d.end && r.unknown:
 			return []any{l, gone}
 		case d.end:
@@ -355,10 +360,15 @@ func (x *story) refresh(t *testing.T, s *server, client int, token string, begin
 	return x.record(client, deed{presented: presented}, begin, func() result {
 		r, err := s.refresh(token)
 		switch {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			return result{unsent: true}
 		case err == nil && r.status >= 500 && (r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == ""):
 			t.Errorf("%s: a rotation gets %d without Retry-After, or which is not 503: %s", x.name, r.status, r.body)
 			return result{unknown: true}
 		case err != nil || r.status >= 500:
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			x.lost = append(x.lost, fmt.Sprint(r.status, r.body, err))
 			return result{unknown: true}
 		case r.status != http.StatusOK:
 			return result{refused: true}

@@ -5,7 +5,9 @@ package e2e
 import (
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -19,6 +21,8 @@ type traffic struct {
 	begin time.Time
 	ended chan struct{}
 	work  sync.WaitGroup
+
+	unserved atomic.Int64 // verifications without an answer, or with 503
 
 	mu     sync.Mutex
 	ending map[*story]bool // by us
@@ -65,8 +69,13 @@ func (l *traffic) endedByUs(x *story) bool {
 // the grant lives.
 func (l *traffic) turn(x *story, i int, s *server) bool {
 	t := l.c.t
-	if yes, other := s.accepts(x.access[len(x.access)-1]); !yes && other == "" && !l.endedByUs(x) && !l.mayExpire(x) {
+	switch yes, other := s.accepts(x.access[len(x.access)-1]); {
+	case yes:
+	case other == "" && !l.endedByUs(x) && !l.mayExpire(x):
 		t.Errorf("%s: its newest access token is refused", x.name)
+	case other != "" && !strings.Contains(other, "connection refused"):
+		l.unserved.Add(1)
+		x.lost = append(x.lost, other)
 	}
 	token := x.newest
 	for {
