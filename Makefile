@@ -3,9 +3,10 @@
 GO        ?= go
 FUZZTIME  ?= 1m
 PICTURES  ?= /tmp/symbolon-pictures
+SOAKTIME  ?= 1h
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: run demo build test unit e2e check race fuzz bench bench-nodes bench-growth tools clean
+.PHONY: run demo build test unit e2e check race fuzz bench bench-nodes bench-growth microbench soak tools clean
 
 ## run: the service with no configuration at all; prints curl lines to paste
 run: build
@@ -63,6 +64,14 @@ bench-nodes: tools build
 ## bench-growth: starts, memory and rates with 10^5 to 10^7 grants on both stores, into docs/performance.md
 bench-growth: tools build
 	$(GO) run -tags e2e ./e2e/benchgrowth -binary ./symbolon -write
+
+## soak: SOAKTIME of refreshes, revocations, key rotations and restarts on both stores; no leak, no error
+soak: tools build
+	$(GO) run -tags e2e ./e2e/soak -binary ./symbolon -for $(SOAKTIME)
+
+## microbench: the engine's verbs and other inner parts, six times each, as benchstat reads them
+microbench:
+	@$(GO) test -run '^$$' -bench . -benchmem -count 6 $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u)
 
 # Programs that the tests run. As root, missing ones are installed from Debian's packages.
 tools:

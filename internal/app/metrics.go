@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,9 @@ const (
 	countEvery = time.Minute
 	countBatch = 5000
 )
+
+// liveHeap is what the last garbage collection left: what grows in it and does not shrink is a leak.
+var liveHeap = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)}
 
 // metrics is what Prometheus is told. No label names a person, a grant or an address.
 type metrics struct {
@@ -64,7 +68,7 @@ func newMetrics(a *App) *metrics {
 		ConstLabels: prometheus.Labels{"version": a.version}})
 	build.Set(1)
 	m.registry.MustRegister(m.verbs, m.seconds, m.replays, build, m,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, kind := range replayKinds {
 		m.replays.WithLabelValues(kind) // a counter that is not there cannot be seen to rise
 	}
