@@ -3,6 +3,7 @@ package httpio
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,17 +22,27 @@ type Object []Field
 // MarshalJSON writes the members in their order.
 func (o Object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
 	b.WriteByte('{')
-	for i, f := range o {
-		if i > 0 {
-			b.WriteByte(',')
+	for _, f := range o {
+		if err := errors.Join(encodeBefore(&b, enc, f.Name, ':'), encodeBefore(&b, enc, f.Value, ',')); err != nil {
+			return nil, err
 		}
-		b.Write(JSON(f.Name))
-		b.WriteByte(':')
-		b.Write(JSON(f.Value))
 	}
+	b.Truncate(max(1, b.Len()-1)) // the last comma
 	b.WriteByte('}')
 	return b.Bytes(), nil
+}
+
+// encodeBefore writes v and next in place of the line break that the encoder of b ends with.
+func encodeBefore(b *bytes.Buffer, enc *json.Encoder, v any, next byte) error {
+	err := enc.Encode(v)
+	if err == nil {
+		b.Truncate(b.Len() - 1)
+		b.WriteByte(next)
+	}
+	return err
 }
 
 // JSON encodes v compactly, without HTML escapes and without a final newline. It panics

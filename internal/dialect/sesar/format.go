@@ -106,6 +106,7 @@ func asciiJSON(v any) ([]byte, error) {
 		return nil, fmt.Errorf("encoding claims: %w", err)
 	}
 	var b bytes.Buffer
+	b.Grow(len(plain))
 	for _, c := range string(plain) {
 		switch {
 		case c < '~' && c != '?' && c != '>':
