@@ -95,6 +95,9 @@ func (c *caller) ask(request []byte) answer {
 		if a, sent := c.tryOnce(node, request); sent {
 			return a
 		}
+		if c.stage.broken.Load() {
+			return answer{failed: true}
+		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
@@ -113,6 +116,9 @@ func (c *caller) insistAt(node int, request []byte) answer {
 	for {
 		if a, sent := c.tryOnce(node, request); sent && !a.lost {
 			return a
+		}
+		if c.stage.broken.Load() {
+			return answer{failed: true}
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

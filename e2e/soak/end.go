@@ -15,11 +15,25 @@ import (
 // dead is something that was ended, which nobody may accept any more.
 type dead struct {
 	how      string
-	requests [][]byte
+	requests []past
 	ended    []int // statuses that say so
 	at       time.Time
 	access   string
 	refused  []bool // :: server → it has refused it, or has itself ended it
+}
+
+// past is a request with what was ended, and until when it would have been good. Refused later it proves nothing, and is
+// refused in other words once its key is gone.
+type past struct {
+	request []byte
+	until   time.Time
+}
+
+func pasts(until time.Time, requests ...[]byte) (all []past) {
+	for _, req := range requests {
+		all = append(all, past{req, until})
+	}
+	return all
 }
 
 // maxMourned is how many of a worker's dead are tried again and again.
@@ -117,26 +131,27 @@ func (w *worker) end() {
 // bury notes what has ended and tries it at once.
 func (w *worker) bury(e ending, node int) {
 	d := &dead{how: e.name, ended: w.wire.ended, at: time.Now(), access: w.held.access, refused: make([]bool, len(w.stage.nodes))}
-	d.requests = append(w.wire.uses(w.held), w.wire.renew(w.held, ""))
+	access, whole := w.held.lives()
+	d.requests = append(pasts(access, w.wire.uses(w.held)...), past{w.wire.renew(w.held, ""), whole})
 	all := []*dead{d}
 	// The grant of EDI's tokens by key is the key's own, so whatever ends the grant ends the key.
 	keyEnded := e.login || e.name == "all of the person" || e.name == "its API key" || w.wire.service == "ecology"
 	if keyEnded && w.key != "" {
 		all = append(all, &dead{how: "the key, by " + e.name, ended: []int{http.StatusUnauthorized}, at: d.at, refused: make([]bool, len(w.stage.nodes)),
-			requests: [][]byte{w.wire.begin(w.name, w.key), load.Get(api+"/tokens", bearer(w.key))}})
+			requests: pasts(w.keyEnds, w.wire.begin(w.name, w.key), load.Get(api+"/tokens", bearer(w.key)))})
 		w.key, w.keyEnds = "", time.Time{}
 	}
 	if e.login {
 		all = append(all, &dead{how: "the session, by " + e.name, ended: []int{http.StatusUnauthorized}, at: d.at, refused: make([]bool, len(w.stage.nodes)),
-			requests: [][]byte{load.Get(api+"/tokens", bearer(w.session))}})
+			requests: pasts(d.at.Add(12*time.Hour), load.Get(api+"/tokens", bearer(w.session)))})
 		w.session = ""
 	}
 	w.live = false
 	for _, d := range all {
 		if node >= 0 {
 			d.refused[node] = true
-			for _, req := range d.requests {
-				w.judge(d, node, w.insistAt(node, req), req, time.Now())
+			for _, p := range d.requests {
+				w.judge(d, node, p, w.insistAt(node, p.request), time.Now())
 			}
 		}
 		if w.mourned = append(w.mourned, d); len(w.mourned) > maxMourned {
@@ -147,14 +162,17 @@ func (w *worker) bury(e ending, node int) {
 
 // mourn presents something that has ended to some server, and its access token to those who check by themselves.
 func (w *worker) mourn() {
+	w.mourned = slices.DeleteFunc(w.mourned, func(d *dead) bool {
+		return !slices.ContainsFunc(d.requests, func(p past) bool { return time.Now().Before(p.until) })
+	})
 	if len(w.mourned) == 0 {
 		return
 	}
 	d := w.mourned[w.rng.IntN(len(w.mourned))]
-	req := d.requests[w.rng.IntN(len(d.requests))]
+	p := d.requests[w.rng.IntN(len(d.requests))]
 	asked := time.Now()
-	if a, sent := w.tryOnce(w.rng.IntN(len(w.stage.nodes)), req); sent && !a.lost {
-		w.judge(d, a.node, a, req, asked)
+	if a, sent := w.tryOnce(w.rng.IntN(len(w.stage.nodes)), p.request); sent && !a.lost {
+		w.judge(d, a.node, p, a, asked)
 	}
 	if d.access == "" || time.Since(d.at) < statusTTL+slack {
 		return
@@ -167,16 +185,19 @@ func (w *worker) mourn() {
 }
 
 // judge notes a finding where a server accepts what has ended: always where it knew, and from the bound on where it did not.
-func (w *worker) judge(d *dead, node int, a answer, req []byte, asked time.Time) {
-	w.stage.report.count(w.stage.name + " dead ones presented")
+func (w *worker) judge(d *dead, node int, p past, a answer, asked time.Time) {
+	late := time.Now().After(p.until)
+	if !late {
+		w.stage.report.count(w.stage.name + " dead ones presented")
+	}
 	switch {
-	case a.failed:
+	case a.failed || late && a.status != http.StatusOK:
 	case slices.Contains(d.ended, a.status):
 		d.refused[node] = true
 	case a.status != http.StatusOK:
-		w.expect(a, req, "presenting what was ended by "+d.how, d.ended...)
+		w.expect(a, p.request, "presenting what was ended by "+d.how, d.ended...)
 	case d.refused[node] || asked.Sub(d.at) > bound:
-		w.stage.report.fail("%s: %s: server %d ACCEPTS what was ended by %s %s ago", w.stage.name, named(req), node, d.how,
+		w.stage.report.fail("%s: %s: server %d ACCEPTS what was ended by %s %s ago", w.stage.name, named(p.request), node, d.how,
 			asked.Sub(d.at).Round(time.Millisecond))
 	}
 }

@@ -14,8 +14,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -91,6 +93,12 @@ func (o options) run() (findings int, err error) {
 		return 0, fmt.Errorf("writing secrets: %w", err)
 	}
 	r := newReport()
+	go func() {
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+		<-asked
+		r.stop()
+	}()
 	var all sync.WaitGroup
 	for _, name := range stores {
 		s, err := newStage(name, o.binary, dir, o.plan(), r)
@@ -131,7 +139,9 @@ func (s *stage) soak(workers int) {
 			s.report.fail("%s: closing a verifier: %v", s.name, err)
 		}
 	}
-	m.judge()
+	if s.running(time.Now().Add(time.Minute)) {
+		m.judge()
+	}
 	s.judgeLogs()
 }
 

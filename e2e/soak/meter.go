@@ -54,12 +54,11 @@ var quantities = []quantity{
 
 // meter measures the servers of a stage, and the soak with its verifiers.
 type meter struct {
-	stage   *stage
-	series  []map[string][]float64 // :: server → quantity → samples of the quiet time; the last is the soak itself
-	cpu     []float64              // :: server → seconds of the lives that have ended
-	last    []float64              // :: server → seconds of this life
-	samples int
-	early   map[string]int64 // :: table → rows in the middle of the run
+	stage  *stage
+	series []map[string][]float64 // :: server → quantity → samples of the quiet time; the last is the soak itself
+	cpu    []float64              // :: server → seconds of the lives that have ended
+	last   []float64              // :: server → seconds of this life
+	early  map[string]int64       // :: table → rows in the middle of the run
 }
 
 func newMeter(s *stage) *meter {
@@ -103,7 +102,7 @@ func itself() map[string]float64 {
 
 // measure takes samples until the end.
 func (m *meter) measure() {
-	for s := m.stage; s.report.running(s.plan.over()); time.Sleep(s.plan.sampleEvery) {
+	for s := m.stage; s.running(s.plan.over()); s.report.sleep(s.plan.sampleEvery) {
 		quiet := time.Now().After(s.plan.quiet())
 		size := m.size()
 		for i, n := range s.nodes {
@@ -212,8 +211,8 @@ var older = []struct {
 func (m *meter) age() {
 	s := m.stage
 	for {
-		time.Sleep(s.plan.ageEvery)
-		if !s.report.running(s.plan.over()) {
+		s.report.sleep(s.plan.ageEvery)
+		if !s.running(s.plan.over()) {
 			return
 		}
 		m.query(func(db *sql.DB) error {

@@ -20,42 +20,51 @@ type report struct {
 	mu       sync.Mutex
 	done     map[string]int // :: what was asked and how it came out → how often
 	findings []string
-	found    int
+	found    map[string]int // :: kind of finding → how often
 	tables   []string
-	stopped  bool
+	stopped  chan struct{}
 	stops    []time.Duration
 	kills    []time.Duration
 }
 
-// maxFindings is how many are kept in words; all are counted.
-const maxFindings = 50
+// maxFindings is how many of a kind are kept in words; all are counted.
+const maxFindings = 10
 
-func newReport() *report { return &report{begin: time.Now(), done: map[string]int{}} }
+func newReport() *report {
+	return &report{begin: time.Now(), done: map[string]int{}, found: map[string]int{}, stopped: make(chan struct{})}
+}
 
 // fail notes a finding, and says it at once: nobody waits an hour for the first.
 func (r *report) fail(format string, args ...any) {
-	text := time.Since(r.begin).Round(time.Millisecond).String() + " " + fmt.Sprintf(format, args...)
+	text := time.Since(r.begin).Round(time.Millisecond).String() + " " + strings.TrimSpace(fmt.Sprintf(format, args...))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.found++
-	if len(r.findings) < maxFindings {
+	r.found[format]++
+	if r.found[format] <= maxFindings {
 		r.findings = append(r.findings, text)
 		fmt.Fprintln(os.Stderr, "FOUND", text)
 	}
 }
 
-// stop ends the run early, after something that leaves nothing to measure.
-func (r *report) stop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stopped = true
+// stop ends the run early: somebody asked for it, or nothing is left to measure. It is called once.
+func (r *report) stop() { close(r.stopped) }
+
+// sleep is time.Sleep, but for the end of the run.
+func (r *report) sleep(d time.Duration) {
+	select {
+	case <-r.stopped:
+	case <-time.After(d):
+	}
 }
 
 // running is whether a stage goes on.
 func (r *report) running(over time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return !r.stopped && time.Now().Before(over)
+	select {
+	case <-r.stopped:
+		return false
+	default:
+		return time.Now().Before(over)
+	}
 }
 
 // count counts something that was done.
@@ -89,7 +98,7 @@ func (r *report) table(title string, lines [][]string) {
 }
 
 // print prints everything, and returns how much was found.
-func (r *report) print() int {
+func (r *report) print() (found int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fmt.Printf("%s of soaking\n", time.Since(r.begin).Round(time.Second))
@@ -110,7 +119,10 @@ func (r *report) print() int {
 	for _, f := range r.findings {
 		fmt.Println("FOUND", f)
 	}
-	return r.found
+	for _, n := range r.found {
+		found += n
+	}
+	return found
 }
 
 // errorLines are the lines of a log that tell of an error, without their times, each once.

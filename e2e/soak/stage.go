@@ -75,6 +75,7 @@ type stage struct {
 	pg     *pgtest.Server // nil on SQLite
 	report *report
 	boss   string       // a session token of an operator
+	broken atomic.Bool  // a server is gone for good, and nothing is left to measure
 	rush   atomic.Int64 // server that all ask without pause, from 1; 0 means none
 }
 
@@ -180,6 +181,9 @@ func (s *stage) close() {
 	}
 }
 
+// running is whether the stage goes on until over.
+func (s *stage) running(over time.Time) bool { return !s.broken.Load() && s.report.running(over) }
+
 // command runs the program beside the servers, as an operator does.
 func (s *stage) command(input string, args ...string) error {
 	cmd := exec.Command(s.nodes[0].binary, append(args, "--config", s.nodes[0].config)...)
@@ -198,8 +202,8 @@ const rushTime = 300 * time.Millisecond
 // restarts takes one server after the other down until the quiet time begins, in good order and by a crash in turn.
 func (s *stage) restarts() {
 	over := s.plan.begin.Add(s.plan.length * 6 / 10)
-	for i := 0; time.Until(over) > s.plan.restartEvery; i++ {
-		time.Sleep(s.plan.restartEvery)
+	for i := 0; s.running(over.Add(-s.plan.restartEvery)); i++ {
+		s.report.sleep(s.plan.restartEvery)
 		kill := i/len(s.nodes)%2 == 1
 		n := s.nodes[i%len(s.nodes)]
 		repeated := s.lostAnswers(n)
@@ -209,7 +213,7 @@ func (s *stage) restarts() {
 		s.rush.Store(0)
 		if err != nil {
 			s.report.fail("%s: restarting server %d: %v", s.name, i%len(s.nodes), err)
-			s.report.stop()
+			s.broken.Store(true)
 			return
 		}
 		s.report.restarted(kill, took)

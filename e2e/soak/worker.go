@@ -91,7 +91,7 @@ func (c *caller) signIn(name string) (session string, account int64) {
 }
 
 func (w *worker) work() {
-	for w.stage.report.running(w.stage.plan.over()) {
+	for w.stage.running(w.stage.plan.over()) {
 		w.step()
 		if w.stage.rush.Load() == 0 {
 			time.Sleep(pace/2 + time.Duration(w.rng.Int64N(int64(pace))))
@@ -267,7 +267,7 @@ func (s *stage) same(lives []int64) bool {
 // await returns once a server serves.
 func (s *stage) await(node int) {
 	for {
-		if _, ok := s.nodes[node].up(); ok || !s.report.running(s.plan.over().Add(time.Minute)) {
+		if _, ok := s.nodes[node].up(); ok || s.broken.Load() {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)

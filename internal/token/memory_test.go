@@ -223,6 +223,25 @@ func (q *quiet) count(s string) (n int) {
 	return n
 }
 
+// TestKeeperToldToStop: what the stop of a server breaks off is no error, and a stop that cannot be noted in time is one.
+func TestKeeperToldToStop(t *testing.T) {
+	var log lines
+	e := New(Options{Store: &quiet{}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	k := &Keeper{e: e}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	k.check(stopped, "purging", context.Canceled)
+	if log.String() != "" {
+		t.Errorf("a stop in good order logs %s", log.String())
+	}
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	k.check(late, "noting the end of the server", context.DeadlineExceeded)
+	if !strings.Contains(log.String(), "noting the end of the server failed") {
+		t.Error("an end that was not noted goes unsaid")
+	}
+}
+
 func TestKeeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &quiet{}

@@ -84,7 +84,7 @@ func (k *Keeper) Run(ctx context.Context) {
 func (k *Keeper) more(ctx context.Context) {
 	now := k.look()
 	if !k.clock.held() {
-		k.check("tending the signing keys", k.tends(ctx, now))
+		k.check(ctx, "tending the signing keys", k.tends(ctx, now))
 	}
 }
 
@@ -100,12 +100,12 @@ func (k *Keeper) look() time.Time {
 // tend does what is due. A failure is logged and tried again next time.
 func (k *Keeper) tend(ctx context.Context) {
 	now := k.look()
-	k.check("noting that the server lives", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: now, Hold: k.clock.hold}))
-	k.check("ending replaced grants", k.e.endReplaced(ctx))
+	k.check(ctx, "noting that the server lives", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: now, Hold: k.clock.hold}))
+	k.check(ctx, "ending replaced grants", k.e.endReplaced(ctx))
 	if now.Sub(k.flushed) >= flushEvery {
 		k.flushed = now
-		k.check("writing last uses", k.e.FlushUses(ctx))
-		k.check("counting activity", k.e.flushActivity(ctx))
+		k.check(ctx, "writing last uses", k.e.FlushUses(ctx))
+		k.check(ctx, "counting activity", k.e.flushActivity(ctx))
 	}
 	if now.Sub(k.purged) >= purgeEvery && !k.clock.held() {
 		k.purged = now
@@ -117,7 +117,7 @@ func (k *Keeper) tend(ctx context.Context) {
 func (k *Keeper) purge(ctx context.Context, now time.Time) {
 	next, removed, err := k.e.store.Purge(ctx, PurgeVerb{Now: now, Cursor: k.cursor, Batch: purgeBatch, Retention: k.keep})
 	if err != nil {
-		k.check("purging", err)
+		k.check(ctx, "purging", err)
 		return
 	}
 	k.cursor = next
@@ -130,13 +130,14 @@ func (k *Keeper) purge(ctx context.Context, now time.Time) {
 func (k *Keeper) end(ctx context.Context) {
 	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
-	k.check("writing last uses", k.e.FlushUses(ctx))
-	k.check("counting activity", k.e.flushActivity(ctx))
-	k.check("noting the end of the server", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: k.e.now(), Hold: k.clock.hold, Final: true}))
+	k.check(ctx, "writing last uses", k.e.FlushUses(ctx))
+	k.check(ctx, "counting activity", k.e.flushActivity(ctx))
+	k.check(ctx, "noting the end of the server", k.e.store.Alive(ctx, AliveVerb{Run: k.run, Now: k.e.now(), Hold: k.clock.hold, Final: true}))
 }
 
-func (k *Keeper) check(doing string, err error) {
-	if err != nil {
+// check logs a failure, unless it is that the server was told to stop in the middle.
+func (k *Keeper) check(ctx context.Context, doing string, err error) {
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		k.e.log.Error(doing+" failed", "err", err)
 	}
 }
