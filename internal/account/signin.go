@@ -24,7 +24,8 @@ const (
 // tried once a minute from there: ErrTooMany. ErrBusy says that too many wait.
 //
 // The source is By.Addr, an IPv6 one by its /64, so a stranger elsewhere keeps
-// nobody out. Several servers on one store may each let one more try through.
+// nobody out. Tries are counted for all servers on one store together; each
+// server may let through as many more as it checks at once, cores - 1.
 func (d *Directory) SignIn(ctx context.Context, by By, name, password string) (int64, error) {
 	if checkName("account", name) != nil {
 		name = "" // what cannot be a name is nobody's, and takes the same path

@@ -41,8 +41,8 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, migrations fs.FS, log 
 	if have, err = version(ctx, pool); err != nil || have == latest { // another process did it in the meantime
 		return err
 	}
-	if have > latest {
-		return fmt.Errorf("the database has schema %d and this program knows only %d: install the newer release", have, latest)
+	if err := known(have, latest); err != nil {
+		return err
 	}
 	if err := up(ctx, pool, migrations); err != nil {
 		return err
@@ -81,6 +81,13 @@ func version(ctx context.Context, pool *sql.DB) (have int64, err error) {
 	return have, nil
 }
 
+func known(have, latest int64) error {
+	if have > latest {
+		return fmt.Errorf("the database has schema %d and this program knows only %d: install the newer release", have, latest)
+	}
+	return nil
+}
+
 // Pending names the migrations that Open would run, and runs none.
 func Pending(ctx context.Context, address string, migrations fs.FS) ([]string, error) {
 	config, err := parse(address)
@@ -89,9 +96,16 @@ func Pending(ctx context.Context, address string, migrations fs.FS) ([]string, e
 	}
 	pool := openPool(config, "")
 	defer pool.Close()
+	latest, err := sqlstore.Latest(migrations)
+	if err != nil {
+		return nil, err
+	}
 	have, err := version(ctx, pool)
 	if err != nil {
 		return nil, explain(err)
+	}
+	if err := known(have, latest); err != nil {
+		return nil, err
 	}
 	return sqlstore.Pending(migrations, have)
 }

@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"symbolon/internal/account"
@@ -15,6 +17,7 @@ var nodeTests = map[string]func(*kit){
 	"NodeThatLives":        nodeThatLives,
 	"NodeFallenSilent":     nodeFallenSilent,
 	"NodesCountFailures":   nodesCountFailures,
+	"NodesGuessedAtOnce":   nodesGuessedAtOnce,
 	"NodesPurgeOneAtATime": nodesPurgeOneAtATime,
 	"NodesPurgeAtOnce":     nodesPurgeAtOnce,
 	"NodesClockApart":      nodesClockApart,
@@ -186,6 +189,45 @@ func nodesCountFailures(k *kit) {
 	failures, _, err := other.Attempts(ctx, "key", k.now(), time.Hour)
 	k.must(err)
 	equal(k, "failures counted by two servers", failures, 6)
+}
+
+// 64 wrong passwords at once at two servers: checked are no more than may fail, and what each was checking when the last of
+// them was counted. Then neither server takes the right one from there.
+func nodesGuessedAtOnce(k *kit) {
+	const free = 10
+	k.person("ada")
+	var servers [2]*account.Directory
+	for i, store := range []Store{k, k.beside()} {
+		servers[i] = account.NewDirectory(store, account.NewHasher(account.Cost{Memory: 8, Time: 1, Threads: 1}), k.now)
+	}
+	hash, err := account.NewHasher(account.Cost{Memory: 8, Time: 1, Threads: 1}).Hash(ctx, "correct horse")
+	k.must(err)
+	_, err = k.SetAccount(ctx, account.SetVerb{By: by, Now: k.now(), Name: "ada", PasswordHash: &hash})
+	k.must(err)
+	var checked, refused atomic.Int64
+	together(64, func(i int) {
+		_, err := servers[i%2].SignIn(ctx, account.By{Actor: "account", Addr: "192.0.2.99"}, "ada", name("guess", i))
+		switch {
+		case errors.Is(err, account.ErrBadCredentials):
+			checked.Add(1)
+		case errors.Is(err, account.ErrTooMany):
+			refused.Add(1)
+		default:
+			k.Errorf("a wrong password: %v", err)
+		}
+	})
+	inFlight := 2 * max(1, runtime.GOMAXPROCS(0)-1)
+	if n := int(checked.Load()); n < free || n > free-1+inFlight {
+		k.Errorf("%d wrong passwords were checked and %d refused, want %d to %d checked", n, refused.Load(), free, free-1+inFlight)
+	}
+	for i, s := range servers {
+		if _, err := s.SignIn(ctx, account.By{Actor: "account", Addr: "192.0.2.99"}, "ada", "correct horse"); !errors.Is(err, account.ErrTooMany) {
+			k.Errorf("server %d on the right password after them: %v", i, err)
+		}
+		if _, err := s.SignIn(ctx, account.By{Actor: "account", Addr: "192.0.2.98"}, "ada", "correct horse"); err != nil {
+			k.Errorf("server %d on the right password from elsewhere: %v", i, err)
+		}
+	}
 }
 
 func nodesPurgeOneAtATime(k *kit) {
