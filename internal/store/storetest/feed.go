@@ -39,10 +39,9 @@ func (k *kit) head() int64 {
 // A follower sees every entry once and in order, also while appenders stay open between their entry and their commit.
 func feedFollowed(k *kit) {
 	const writers, each = 10, 10
-	ada := k.robot("ada")
 	var grants [writers * each]token.Grant
-	for i := range grants {
-		grants[i] = k.issue(token.Application, "samples", ada)
+	for i := range grants { // each of an account of its own, so that only the feed keeps them waiting
+		grants[i] = k.issue(token.Application, "samples", k.robot(name("robot", i)))
 	}
 	var n atomic.Int64
 	k.failWith(func(op string) error {
@@ -86,8 +85,8 @@ func feedAppenderStaysOpen(k *kit) {
 	child.Grant.Parent = key.ID
 	k.issueVerb(child)
 	var grants [others]token.Grant
-	for i := range grants {
-		grants[i] = k.issue(token.Application, "samples", ada)
+	for i := range grants { // each of an account of its own, so that only the feed keeps them waiting
+		grants[i] = k.issue(token.Application, "samples", k.robot(name("other", i)))
 	}
 	inserted := make(chan struct{})
 	var n atomic.Int64
