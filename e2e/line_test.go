@@ -211,7 +211,7 @@ func TestBadLine(t *testing.T) {
 		func(l *line) { l.lag, l.crumbs = 0, true },
 	} {
 		l.is(bad)
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(time.Second)
 	}
 	l.is(func(l *line) { l.crumbs = false })
 	for range 15 {

@@ -100,5 +100,8 @@ func TestRollingUpgrade(t *testing.T) {
 			}
 		}
 	}
+	if again := c.count("SELECT count(*) FROM audit WHERE kind IN ('refresh_replayed', 'refresh_raced')"); again != 0 {
+		t.Errorf("%d of them had been taken, and were not answered", again)
+	}
 	t.Logf("%d rotations; %d and %d verifications were reset before they were taken, and done elsewhere", calls, unknown, l.unserved.Load())
 }

@@ -48,13 +48,3 @@ func source(t *testing.T, name string) string {
 	}
 	return string(content)
 }
-
-// edited is a file of the module with one text in place of another, which must be there.
-func edited(t *testing.T, name, old, new string) string {
-	t.Helper()
-	text := source(t, name)
-	if !strings.Contains(text, old) {
-		t.Fatalf("%s does not contain %q", name, old)
-	}
-	return strings.ReplaceAll(text, old, new)
-}
