@@ -3,153 +3,195 @@
 package main
 
 import (
-	"context"
-	"database/sql"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"sync"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
-	"symbolon/internal/store/sqlite"
-	"symbolon/internal/store/sqlstore"
+	"symbolon/e2e/load"
 )
 
-// rows is how many grants the floors rotate.
-const rows = 1000
-
-const insertGrant = `INSERT INTO grants (nonce, account_id, service, kind, label, scope, subject, generation, issued_at, expires_at,
-	revoked_reason, answer_lost, preview, use_count, addr, agent)
-	VALUES ($1, $1, 'samples', 'pair', 'bench', '', '1', 0, $2, $3, '', 0, '', 0, '127.0.0.1', 'bench')`
-
-// rotation is what a refresh must make durable at the least.
-const rotation = `UPDATE grants SET generation = generation + 1, rotated_at = $3, answer_lost = 0, expires_at = $4, dead_at = $4
-	WHERE id = $1 AND generation = $2 AND service = 'samples' AND revoked_at IS NULL AND expires_at > $3
-	RETURNING id, nonce, account_id, generation, issued_at, rotated_at, expires_at`
-
-// rotated runs one rotation and reads its row.
-func rotated(row func(query string, args ...any) *sql.Row, id, generation int64) error {
-	var out [7]int64
-	now := time.Now().UnixMilli()
-	err := row(rotation, id, generation, now, now+30*24*3600*1000).Scan(&out[0], &out[1], &out[2], &out[3], &out[4], &out[5], &out[6])
-	if err != nil {
-		return fmt.Errorf("rotating row %d: %w", id, err)
-	}
-	return nil
+// answer is what the bare server gives on one path, and what it does before: nothing, "verify" the ES256 signature of the
+// bearer, "verify+sign", or "hash+sign" its body.
+type answer struct {
+	Header http.Header
+	Body   []byte
+	Work   string
+	X, Y   []byte // of the public key, for verify
 }
 
-// openFloor makes a database of the server's own shape with rows in it.
-func openFloor(ctx context.Context, path string) (*sqlite.DB, error) {
-	db, err := sqlite.Open(ctx, sqlite.Options{Path: path, Serve: true, Migrations: sqlstore.SQLite()})
-	if err != nil {
-		return nil, err
-	}
-	err = db.Write(ctx, func(tx sqlstore.Tx) error {
-		now := time.Now().UnixMilli()
-		for i := range rows {
-			if _, err := tx.Exec(insertGrant, i, now, now+24*3600*1000); err != nil {
-				return fmt.Errorf("inserting rows: %w", err)
-			}
+// serveFloor answers GET and POST of a path with what was PUT there, until it is killed.
+func serveFloor() {
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err == nil {
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
+			fmt.Println("floor on", ln.Addr())
+			err = http.Serve(ln, floorHandler(own))
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
 	}
-	return db, nil
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
 }
 
-// floor is what rotations cost without us.
-type floor struct {
-	name   string
-	rotate func(end time.Time) (int64, error)
-	count  int64
-	took   time.Duration
+func floorHandler(own *ecdsa.PrivateKey) http.Handler {
+	var paths [16]atomic.Pointer[answer] // :: the digit of its path → what it answers
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at := &paths[int(r.URL.Path[len(r.URL.Path)-1])%16]
+		if r.Method == http.MethodPut {
+			a := &answer{}
+			if err := json.NewDecoder(r.Body).Decode(a); err != nil {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			at.Store(a)
+			w.Header().Set("Content-Length", "0")
+			return
+		}
+		a := at.Load()
+		if a == nil { // is it there?
+			w.Header().Set("Content-Length", "0")
+			return
+		}
+		if !a.work(own, r) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		h := w.Header()
+		for name, values := range a.Header {
+			h[name] = values
+		}
+		_, _ = w.Write(a.Body)
+	})
 }
 
-func (f *floor) rate() float64 { return float64(f.count) / f.took.Seconds() }
+// work is what cannot be had for less than the standard library's price.
+func (a *answer) work(own *ecdsa.PrivateKey, r *http.Request) bool {
+	switch a.Work {
+	case "verify", "verify+sign":
+		if !a.verified(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")) {
+			return false
+		}
+	case "hash+sign":
+		body, err := io.ReadAll(r.Body)
+		if sum := sha256.Sum256(body); err != nil || sum == [32]byte{} {
+			return false
+		}
+	default:
+		return r.Header.Get("Authorization") != "" || r.Header.Get("X-Anonymous") == ""
+	}
+	return a.Work == "verify" || signed(own, a.Body)
+}
 
-func (f *floor) measure(d time.Duration) error {
-	begin := time.Now()
-	n, err := f.rotate(begin.Add(d))
-	f.count += n
-	f.took += time.Since(begin)
+func signed(own *ecdsa.PrivateKey, text []byte) bool {
+	sum := sha256.Sum256(text)
+	_, err := ecdsa.SignASN1(rand.Reader, own, sum[:])
+	return err == nil
+}
+
+func (a *answer) verified(token string) bool {
+	dot := strings.LastIndexByte(token, '.')
+	if dot < 0 {
+		return false
+	}
+	sig, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
+	if err != nil || len(sig) != 64 {
+		return false
+	}
+	key := ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(a.X), Y: new(big.Int).SetBytes(a.Y)}
+	sum := sha256.Sum256([]byte(token[:dot]))
+	return ecdsa.Verify(&key, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+}
+
+// startFloor starts this program as the bare server.
+func startFloor() (*load.Server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	return load.Run(exec.Command(self, "-floor"), "floor on ")
+}
+
+// copyOf fetches an answer of the server.
+func copyOf(s *load.Server, method, path, bearer, body string) (answer, error) {
+	req, err := http.NewRequest(method, "http://"+s.Addr+path, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	if bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s answered %s: %.300s", method, path, resp.Status, text)
+	}
+	return answer{Header: resp.Header, Body: text}, err
+}
+
+// teach gives the bare server what it has to answer on a path.
+func teach(floor *load.Server, path string, a answer) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	c, err := load.Dial(floor.Addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Expect(200, fmt.Appendf(nil, "PUT %s HTTP/1.1\r\nHost: floor\r\nContent-Length: %d\r\n\r\n%s", path, len(text), text))
 	return err
 }
 
-// openFloors makes both databases; the returned function closes them.
-func openFloors(ctx context.Context, dir string) ([]*floor, func(), error) {
-	raw, closeRaw, err := rawSQLite(ctx, filepath.Join(dir, "raw.db"))
-	if err != nil {
-		return nil, nil, err
+// ownCPU is what this program has used so far.
+func ownCPU() (time.Duration, error) {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0, fmt.Errorf("reading own CPU time: %w", err)
 	}
-	db, err := openFloor(ctx, filepath.Join(dir, "grouped.db"))
-	if err != nil {
-		closeRaw()
-		return nil, nil, err
-	}
-	return []*floor{
-		{name: "SQLite alone, one at a time", rotate: raw},
-		{name: fmt.Sprintf("our store alone, %d at once", crowd), rotate: groupCommit(ctx, db)},
-	}, func() { closeRaw(); db.Close() }, nil
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), nil
 }
 
-// rawSQLite is the driver alone: one connection, one rotation in each transaction.
-func rawSQLite(ctx context.Context, path string) (func(time.Time) (int64, error), func(), error) {
-	made, err := openFloor(ctx, path)
-	if err == nil {
-		err = made.Close()
-	}
+// publicKey is the ES256 key of a service in its key set.
+func publicKey(s *load.Server, service string) (x, y []byte, err error) {
+	a, err := copyOf(s, "GET", "/symbolon/keys/"+service+"/jwks.json", "", "")
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)")
-	if err != nil {
+	var set struct {
+		Keys []struct{ Alg, X, Y, Kid string }
+	}
+	if err := json.Unmarshal(a.Body, &set); err != nil {
 		return nil, nil, err
 	}
-	pool.SetMaxOpenConns(1)
-	var mode string
-	err = pool.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
-	if err != nil || mode != "wal" {
-		pool.Close()
-		return nil, nil, fmt.Errorf("opening the raw database in journal mode %q, not wal: %w", mode, err)
-	}
-	statement, err := pool.PrepareContext(ctx, rotation)
-	if err != nil {
-		pool.Close()
-		return nil, nil, err
-	}
-	row := func(_ string, args ...any) *sql.Row { return statement.QueryRowContext(ctx, args...) }
-	total := int64(0)
-	return func(end time.Time) (int64, error) {
-		first := total
-		for ; time.Now().Before(end); total++ {
-			if err := rotated(row, 1+total%rows, total/rows); err != nil {
-				return 0, err
-			}
+	for _, k := range set.Keys {
+		if k.Alg == "ES256" {
+			x, errX := base64.RawURLEncoding.DecodeString(k.X)
+			y, errY := base64.RawURLEncoding.DecodeString(k.Y)
+			return x, y, errors.Join(errX, errY)
 		}
-		return total - first, nil
-	}, func() { statement.Close(); pool.Close() }, nil
-}
-
-// groupCommit is the same through our writer, which commits together what waits.
-func groupCommit(ctx context.Context, db *sqlite.DB) func(time.Time) (int64, error) {
-	var generations [crowd]int64
-	return func(end time.Time) (int64, error) {
-		var wg sync.WaitGroup
-		var count atomic.Int64
-		errs := make([]error, crowd)
-		for i := range crowd {
-			wg.Go(func() {
-				for time.Now().Before(end) && errs[i] == nil {
-					errs[i] = db.Write(ctx, func(tx sqlstore.Tx) error { return rotated(tx.QueryRow, int64(1+i), generations[i]) })
-					generations[i]++
-					count.Add(1)
-				}
-			})
-		}
-		wg.Wait()
-		return count.Load(), errors.Join(errs...)
 	}
+	return nil, nil, fmt.Errorf("service %s has no ES256 key", service)
 }

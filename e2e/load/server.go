@@ -35,7 +35,7 @@ type Server struct {
 }
 
 // Start writes settings, a configuration without `listen` and `data`, to a file in dir, and starts the program with it on a
-// free port. It returns when the server serves. The same dir again is the same server started again.
+// free port; its log goes to a file there. It returns when the server serves. The same dir again is the same server once more.
 func Start(binary, dir, settings string) (*Server, error) {
 	port, err := freePort()
 	if err != nil {
@@ -46,9 +46,16 @@ func Start(binary, dir, settings string) (*Server, error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing a configuration: %w", err)
 	}
-	s, err := Run(exec.Command(binary, "serve", "--config", config), "serving on http://")
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening a log: %w", err)
+	}
+	defer log.Close()
+	cmd := exec.Command(binary, "serve", "--config", config)
+	cmd.Stderr = log
+	s, err := Run(cmd, "serving on http://")
+	if err != nil {
+		return nil, fmt.Errorf("%w (see %s)", err, log.Name())
 	}
 	s.binary, s.config = binary, config
 	return s, nil

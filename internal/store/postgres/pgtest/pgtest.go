@@ -234,6 +234,13 @@ func (s *Server) Kill() {
 	<-done
 }
 
+// PID is the number of the server's first process, the parent of the others.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cmd.Process.Pid
+}
+
 // Freeze stops the server and all its processes in mid-air; Thaw lets them go on.
 func (s *Server) Freeze() error { return s.signal(syscall.SIGSTOP) }
 

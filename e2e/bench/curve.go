@@ -1,0 +1,30 @@
+//go:build e2e
+
+package main
+
+import (
+	"time"
+)
+
+// point is what some clients at once had of a path.
+type point struct {
+	clients  int
+	rate     float64
+	p50, p99 time.Duration
+}
+
+// curve rotates with more and more clients at once.
+func (b *bench) curve() (all []point, err error) {
+	for n := 1; n <= 128; n *= 2 {
+		x, err := chains(b.server, b.apiKey, n, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := x.turn(2 * b.turn); err != nil {
+			return nil, err
+		}
+		r := &x.result
+		all = append(all, point{n, r.Rate(), r.Quantile(0.5), r.Quantile(0.99)})
+	}
+	return all, nil
+}
