@@ -53,9 +53,9 @@ fuzz:
 		done || exit 1; \
 	done
 
-## bench: rates of the real binary beside the floors measured in the same run
-bench: build
-	$(GO) run -tags e2e ./e2e/bench -binary ./symbolon
+## bench: every path of the real binary beside its floor, measured in the same run; into docs/performance.md too
+bench: tools build
+	$(GO) run -tags e2e ./e2e/bench -binary ./symbolon -write docs
 
 ## bench-nodes: three servers on one PostgreSQL: revoked here, refused there; rotations
 bench-nodes: tools build

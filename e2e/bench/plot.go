@@ -34,7 +34,7 @@ const svgStart = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" fo
 func (r *report) bars() string {
 	const left, wide, most, line = 400, 420, 1.5, 30
 	var b strings.Builder
-	fmt.Fprintf(&b, svgStart, left+wide+80, len(r.rows)*line+50, "Share of the floor that each path reaches")
+	fmt.Fprintf(&b, svgStart, left+wide+110, len(r.rows)*line+50, "Share of the floor that each path reaches")
 	at := func(share float64) float64 { return left + math.Min(share, most)/most*wide }
 	for _, tick := range []float64{0, 0.5, 1, 1.5} {
 		fmt.Fprintf(&b, `<line x1="%[1]g" y1="10" x2="%[1]g" y2="%[2]d" stroke="#bbb"/><text x="%[1]g" y="%[3]d" text-anchor="middle" fill="#333">%[4]g</text>`+"\n",
@@ -47,8 +47,8 @@ func (r *report) bars() string {
 			share, by, goal = median(x.rateShare()), "rate", x.byRate
 		}
 		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#111">%s</text>`+"\n", left-8, y+15, strings.ReplaceAll(x.path, "&", "&amp;"))
-		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%.1f" height="18" fill="#4a7fb5"/><text x="%.1f" y="%d" fill="#111">%.2f by %s</text>`+"\n",
-			left, y, at(share)-left, at(share)+6, y+14, share, by)
+		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%.1f" height="18" fill="#4a7fb5"/><text x="%d" y="%d" fill="#111">%.2f by %s</text>`+"\n",
+			left, y, at(share)-left, left+wide+12, y+14, share, by)
 		if goal > 0 {
 			fmt.Fprintf(&b, `<line x1="%[1]g" y1="%[2]d" x2="%[1]g" y2="%[3]d" stroke="#c03030" stroke-width="3"/>`+"\n", at(goal), y-3, y+21)
 		}

@@ -51,6 +51,7 @@ type App struct {
 	Providers []*oidc.Provider
 
 	certificates sync.Map // :: legacy RSA key → its certificate
+	keySets      sync.Map // :: names of services → *keySet
 	lists        *statuslist.Publisher
 	verifierKey  [32]byte      // hash of the secret of who follows the event stream; zero for nobody
 	stopping     chan struct{} // closed when the server stops

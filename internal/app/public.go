@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
 	"net/http"
 	"os"
 	"regexp"
@@ -23,12 +22,12 @@ import (
 )
 
 // publicly answers with what everybody may read and keep for a while, or with 304 to who has it.
-func publicly(r *httpio.Request, kind string, body []byte, keep time.Duration) httpio.Response {
-	sum := sha256.Sum256(body)
+// The sum is that of the body.
+func publicly(r *httpio.Request, kind string, body []byte, sum [sha256.Size]byte, keep time.Duration) httpio.Response {
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 	resp := httpio.Response{Status: http.StatusOK, Body: body, Header: http.Header{
 		"Content-Type": {kind}, "Etag": {tag}, "Access-Control-Allow-Origin": {"*"},
-		"Cache-Control": {fmt.Sprintf("public, max-age=%d", int64(keep/time.Second))}}}
+		"Cache-Control": {"public, max-age=" + strconv.FormatInt(int64(keep/time.Second), 10)}}}
 	if hasTag(r.Header.Values("If-None-Match"), tag) {
 		resp.Status, resp.Body = http.StatusNotModified, nil
 		resp.Header.Del("Content-Type")
@@ -50,8 +49,33 @@ func hasTag(lines []string, tag string) bool {
 
 const jwksType = "application/jwk-set+json"
 
-func (a *App) jwks(_ context.Context, r *httpio.Request) httpio.Response {
-	return publicly(r, jwksType, a.Keys.JWKS(), keysKept(a.Config))
+func (a *App) jwks(_ context.Context, r *httpio.Request) httpio.Response { return a.keySet(r) }
+
+// keySet is the set of the keys of services, or of all. It is laid out once a second at most, or when the keys change.
+func (a *App) keySet(r *httpio.Request, services ...string) httpio.Response {
+	name, now := strings.Join(services, " "), a.now()
+	set, ok := a.keySets.Load(name)
+	if !ok || !set.(*keySet).good(a.Keys.Version(), now) {
+		made := &keySet{version: a.Keys.Version(), at: now, text: a.Keys.JWKS(services...)}
+		made.sum = sha256.Sum256(made.text)
+		a.keySets.Store(name, made)
+		set = made
+	}
+	return publicly(r, jwksType, set.(*keySet).text, set.(*keySet).sum, keysKept(a.Config))
+}
+
+// keySet is a set as it was laid out, of keys of a version.
+type keySet struct {
+	version uint64
+	at      time.Time
+	text    []byte
+	sum     [sha256.Size]byte
+}
+
+// good reports whether the set is still true: a key that comes to its end makes no new version.
+func (s *keySet) good(version uint64, now time.Time) bool {
+	age := now.Sub(s.at)
+	return s.version == version && age >= 0 && age < time.Second
 }
 
 // serviceJWKS is what a verifier of one service needs: its keys and the one of the status lists.
@@ -60,7 +84,7 @@ func (a *App) serviceJWKS(_ context.Context, r *httpio.Request) httpio.Response 
 	if a.mount(service) == nil {
 		return ownFailure(http.StatusNotFound)
 	}
-	return publicly(r, jwksType, a.Keys.JWKS(service, ""), keysKept(a.Config))
+	return a.keySet(r, service, "")
 }
 
 const statusPath = "/symbolon/status/"
@@ -93,10 +117,10 @@ func (a *App) statusList(ctx context.Context, r *httpio.Request) httpio.Response
 	case err != nil:
 		a.log.WarnContext(ctx, "a status list cannot be given", "list", n, "err", err)
 		return later()
-	case list == nil:
+	case list.Text == nil:
 		return ownFailure(http.StatusNotFound)
 	}
-	return publicly(r, statuslist.MediaType, list, a.lists.TTL/4)
+	return publicly(r, statuslist.MediaType, list.Text, list.Sum, a.lists.TTL/4)
 }
 
 // later is a failure that will pass.
@@ -128,7 +152,7 @@ func (a *App) keyFile(ctx context.Context, r *httpio.Request) httpio.Response {
 	if out == nil {
 		return ownFailure(http.StatusNotFound)
 	}
-	return publicly(r, "application/x-pem-file", out, keysKept(a.Config))
+	return publicly(r, "application/x-pem-file", out, sha256.Sum256(out), keysKept(a.Config))
 }
 
 func (a *App) legacyCertificate(ctx context.Context, r *httpio.Request, service string) httpio.Response {
@@ -141,7 +165,7 @@ func (a *App) legacyCertificate(ctx context.Context, r *httpio.Request, service 
 		a.log.ErrorContext(ctx, "publishing the legacy certificate failed", "service", service, "err", err)
 		return later()
 	}
-	return publicly(r, "application/x-x509-ca-cert", body, keysKept(a.Config))
+	return publicly(r, "application/x-x509-ca-cert", body, sha256.Sum256(body), keysKept(a.Config))
 }
 
 func (a *App) certificate(ctx context.Context, m *mount) ([]byte, error) {

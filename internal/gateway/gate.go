@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -131,13 +132,16 @@ func (g *Gate) identify(ctx context.Context, r *httpio.Request) (verdict, error)
 // question is the request that a target asks for, with the parameters that may hold a token.
 func (g *Gate) question(r *httpio.Request, t target) (*httpio.Request, error) {
 	q := *r
-	q.Path, q.Query, q.Body = t.path, map[string][]string{}, nil
+	q.Path, q.Query, q.Body = t.path, nil, nil
 	for _, name := range g.places.Params {
 		value, err := httpio.Param(t.query, name)
 		if err != nil {
 			return nil, token.Refuse(token.Malformed, "parameter %s: %w", name, err)
 		}
 		if value != "" {
+			if q.Query == nil {
+				q.Query = url.Values{}
+			}
 			q.Query.Set(name, value)
 		}
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,14 +12,20 @@ import (
 
 // headers tell the server behind who asks.
 type headers struct {
-	names   map[string]string   // :: field → header
+	names   []named
 	foreign map[string]struct{} // :: folded name → is ours to set, under whatever spelling it comes
 }
 
+// named is one of them, and what it says of a holder.
+type named struct {
+	header string
+	text   func(*token.Holder) string
+}
+
 func newHeaders(names map[string]string) headers {
-	h := headers{names: map[string]string{}, foreign: map[string]struct{}{}}
+	h := headers{foreign: map[string]struct{}{}}
 	for field, name := range names {
-		h.names[field] = http.CanonicalHeaderKey(name)
+		h.names = append(h.names, named{http.CanonicalHeaderKey(name), fields[field]})
 		h.foreign[fold(name)] = struct{}{}
 	}
 	for _, name := range (&config.Service{}).HeaderNames() {
@@ -67,12 +74,12 @@ func overriding(folded string) bool {
 
 // set sets every identity header, empty where there is nothing to say. nil is nobody.
 func (h headers) set(to http.Header, holder *token.Holder) {
-	values := map[string]string{}
-	if holder != nil {
-		values = describe(*holder)
-	}
-	for field, name := range h.names {
-		to[name] = []string{values[field]}
+	all := make([]string, len(h.names))
+	for i, n := range h.names {
+		if holder != nil {
+			all[i] = n.text(holder)
+		}
+		to[n.header] = all[i : i+1 : i+1]
 	}
 }
 
@@ -82,39 +89,61 @@ const maxList = 4 << 10
 // ownProvider is that of passwords, which are the account's own: nobody outside vouches for it.
 const ownProvider = "password"
 
-// describe says who a holder is. Whoever acts for a group is the group: it has a name and a subject, no
+// fields say who a holder is. Whoever acts for a group is the group: it has a name and a subject, no
 // account and no identities.
-func describe(h token.Holder) map[string]string {
-	sub := h.Subject
-	values := map[string]string{"subject": encode(h.Claims.Subject), "scope": encode(h.Scope)}
-	if h.Claims.Subject == "" {
-		values["subject"] = encode(sub.ID)
+var fields = map[string]func(*token.Holder) string{ // :: field → its text
+	"subject": func(h *token.Holder) string { return encode(cmp.Or(h.Claims.Subject, h.Subject.ID)) },
+	"scope":   func(h *token.Holder) string { return encode(h.Scope) },
+	"grant": func(h *token.Holder) string {
+		if h.Claims.Grant <= 0 {
+			return ""
+		}
+		return strconv.FormatInt(h.Claims.Grant, 10)
+	},
+	"expires": func(h *token.Holder) string {
+		if h.Claims.Expires.IsZero() {
+			return ""
+		}
+		return strconv.FormatInt(h.Claims.Expires.Unix(), 10)
+	},
+	"name": func(h *token.Holder) string {
+		if h.Subject.Acting != nil {
+			return encode(h.Subject.Acting.Name)
+		}
+		return encode(h.Subject.Display)
+	},
+	"account": func(h *token.Holder) string {
+		if h.Subject.Acting != nil || h.Subject.Account == 0 {
+			return ""
+		}
+		return encode(h.Subject.Name)
+	},
+	"groups":     groups,
+	"identities": identities,
+}
+
+func groups(h *token.Holder) string {
+	if h.Subject.Acting != nil {
+		return item(h.Subject.Acting.Name)
 	}
-	if h.Claims.Grant > 0 {
-		values["grant"] = strconv.FormatInt(h.Claims.Grant, 10)
+	var all []string
+	for _, g := range h.Subject.Groups {
+		all = append(all, item(g.Name))
 	}
-	if !h.Claims.Expires.IsZero() {
-		values["expires"] = strconv.FormatInt(h.Claims.Expires.Unix(), 10)
+	return list(all)
+}
+
+func identities(h *token.Holder) string {
+	if h.Subject.Acting != nil {
+		return ""
 	}
-	if sub.Acting != nil {
-		values["name"], values["groups"] = encode(sub.Acting.Name), item(sub.Acting.Name)
-		return values
-	}
-	values["name"] = encode(sub.Display)
-	if sub.Account != 0 {
-		values["account"] = encode(sub.Name)
-	}
-	var groups, identities []string
-	for _, g := range sub.Groups {
-		groups = append(groups, item(g.Name))
-	}
-	for _, i := range sub.Identities {
+	var all []string
+	for _, i := range h.Subject.Identities {
 		if i.Provider != ownProvider {
-			identities = append(identities, item(i.Provider+":"+i.Subject))
+			all = append(all, item(i.Provider+":"+i.Subject))
 		}
 	}
-	values["groups"], values["identities"] = list(groups), list(identities)
-	return values
+	return list(all)
 }
 
 // encode makes a text safe for a header: a percent sign, and every byte of its UTF-8 outside printable
@@ -125,11 +154,18 @@ func encode(s string) string { return escape(s, "%") }
 func item(s string) string { return escape(s, "%,") }
 
 func escape(s, also string) string {
+	i := 0
+	for i < len(s) && !escapes(s, i, also) {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
 	var b strings.Builder
-	for i := range len(s) {
+	b.WriteString(s[:i])
+	for ; i < len(s); i++ {
 		c := s[i]
-		edge := c == ' ' && (i == 0 || i == len(s)-1)
-		if c < ' ' || c > '~' || edge || strings.IndexByte(also, c) >= 0 {
+		if escapes(s, i, also) {
 			const digits = "0123456789ABCDEF"
 			b.WriteByte('%')
 			b.WriteByte(digits[c>>4])
@@ -139,6 +175,12 @@ func escape(s, also string) string {
 		b.WriteByte(c)
 	}
 	return b.String()
+}
+
+func escapes(s string, i int, also string) bool {
+	c := s[i]
+	edge := c == ' ' && (i == 0 || i == len(s)-1)
+	return c < ' ' || c > '~' || edge || strings.IndexByte(also, c) >= 0
 }
 
 func list(items []string) string {

@@ -36,7 +36,7 @@ func TestListsEndBetweenItems(t *testing.T) {
 	for range 1000 {
 		sub.Groups = append(sub.Groups, token.Group{Name: "a-group-of-twenty-ch"})
 	}
-	got := describe(token.Holder{Subject: sub})["groups"]
+	got := fields["groups"](&token.Holder{Subject: sub})
 	if len(got) > maxList || len(got) < maxList-30 || strings.HasSuffix(got, ",") || len(got)%21 != 20 {
 		t.Errorf("%d bytes, the end of which is %q", len(got), got[len(got)-30:])
 	}

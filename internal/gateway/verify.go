@@ -37,25 +37,29 @@ func (g *Gate) answer(ctx context.Context, req *httpio.Request) httpio.Response 
 	if err != nil {
 		return g.no(g.refused(ctx, q, err, v.credential))
 	}
-	onward, err := g.onward(ctx, req.Header, v)
+	h, err := g.yes(ctx, req.Header, v)
 	if err != nil {
 		return g.no(g.refused(ctx, q, err, v.credential))
 	}
-	return g.yes(onward)
+	return httpio.Response{Status: http.StatusOK, Header: h}
 }
 
 // yes tells the proxy what to put into the request: the identity headers, and where the token does not go on
 // as it came, Authorization and Cookie too.
-func (g *Gate) yes(onward http.Header) httpio.Response {
-	h := http.Header{}
-	for _, name := range g.headers.names {
-		h.Set(name, onward.Get(name))
+func (g *Gate) yes(ctx context.Context, in http.Header, v verdict) (http.Header, error) {
+	if g.lending == "pass" {
+		h := make(http.Header, len(g.headers.names))
+		g.headers.set(h, v.holder)
+		return h, nil
 	}
-	if g.lending != "pass" {
-		h.Set("Authorization", onward.Get("Authorization"))
-		h.Set("Cookie", onward.Get("Cookie"))
+	h, err := g.onward(ctx, in, v)
+	if err != nil {
+		return nil, err
 	}
-	return httpio.Response{Status: http.StatusOK, Header: h}
+	for _, name := range []string{"Authorization", "Cookie"} {
+		h.Set(name, h.Get(name))
+	}
+	return h, nil
 }
 
 // no turns a refusal into one that every proxy passes on: 401 and 403 as they are, what may pass with time as

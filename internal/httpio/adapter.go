@@ -75,7 +75,7 @@ func (a *Adapter) Handle(h Handler) http.Handler {
 			resp = a.failure(status)
 		}
 		resp = sendable(resp)
-		lost := a.answer(w, r, req.ID, resp)
+		lost := a.answer(w, r, req, resp)
 		a.logRequest(r, req, resp.Status, int64(len(resp.Body)), lost, a.now().Sub(start))
 	})
 }
@@ -112,6 +112,7 @@ func (a *Adapter) head(r *http.Request) *Request {
 		Trusted:   contains(a.Trusted, peer),
 		Agent:     printable(r.UserAgent()),
 		ID:        newID(),
+		route:     r.Pattern,
 	}
 	if req.Method == http.MethodHead {
 		req.Method = http.MethodGet
@@ -167,7 +168,7 @@ func bodyStatus(err error) int {
 func (a *Adapter) call(r *http.Request, h Handler, req *Request) (resp Response) {
 	defer func() {
 		if v := recover(); v != nil {
-			a.logPanic(r, req.ID, v)
+			a.logPanic(r, req, v)
 			resp = a.failure(http.StatusInternalServerError)
 		}
 	}()

@@ -21,27 +21,33 @@ func sendable(resp Response) Response {
 
 // answer writes resp and reports whether it is known to be lost. A cancelled request
 // is answered all the same: the client may only have closed its sending side.
-func (a *Adapter) answer(w http.ResponseWriter, r *http.Request, id string, resp Response) bool {
+func (a *Adapter) answer(w http.ResponseWriter, r *http.Request, req *Request, resp Response) bool {
 	gone := r.Context().Err() != nil
-	setHeader(w.Header(), id, resp)
+	setHeader(w.Header(), req.ID, resp)
 	err := send(w, resp)
 	lost := gone || err != nil
 	if lost && resp.Lost != nil {
-		a.callLost(r, id, resp.Lost)
+		a.callLost(r, req, resp.Lost)
 	}
 	return lost
 }
 
+// What most answers have; whoever changes a header replaces such a slice.
+var (
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
+
 func setHeader(h http.Header, id string, resp Response) {
-	h.Set("Cache-Control", "no-store")
+	h["Cache-Control"] = noStore
 	h["Content-Type"] = nil // present but empty: net/http neither sniffs nor sends it
 	for name, values := range resp.Header {
 		h[http.CanonicalHeaderKey(name)] = values
 	}
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Request-Id", id)
+	h["X-Content-Type-Options"] = noSniff
+	h["X-Request-Id"] = []string{id}
 	if hasBody(resp.Status) {
-		h.Set("Content-Length", strconv.Itoa(len(resp.Body)))
+		h["Content-Length"] = []string{strconv.Itoa(len(resp.Body))}
 	}
 }
 
@@ -65,10 +71,10 @@ func hasBody(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-func (a *Adapter) callLost(r *http.Request, id string, lost func(context.Context)) {
+func (a *Adapter) callLost(r *http.Request, req *Request, lost func(context.Context)) {
 	defer func() {
 		if v := recover(); v != nil {
-			a.logPanic(r, id, v)
+			a.logPanic(r, req, v)
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), lostTimeout)
@@ -78,9 +84,12 @@ func (a *Adapter) callLost(r *http.Request, id string, lost func(context.Context
 
 // logRequest names the route, never the path or the query: those may hold secrets.
 func (a *Adapter) logRequest(r *http.Request, req *Request, status int, bytes int64, lost bool, took time.Duration) {
+	if !a.Log.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("method", knownMethod(r.Method)),
-		slog.String("route", r.Pattern),
+		slog.String("route", req.route),
 		slog.Int("status", status),
 		slog.Int64("duration_ms", took.Milliseconds()),
 		slog.Int64("bytes", bytes),
@@ -94,14 +103,14 @@ func (a *Adapter) logRequest(r *http.Request, req *Request, status int, bytes in
 }
 
 // logPanic passes http.ErrAbortHandler on and logs any other panic.
-func (a *Adapter) logPanic(r *http.Request, id string, v any) {
+func (a *Adapter) logPanic(r *http.Request, req *Request, v any) {
 	if v == http.ErrAbortHandler {
 		panic(v)
 	}
 	a.Log.LogAttrs(r.Context(), slog.LevelError, "panic",
 		slog.String("method", knownMethod(r.Method)),
-		slog.String("route", r.Pattern),
-		slog.String("request_id", id),
+		slog.String("route", req.route),
+		slog.String("request_id", req.ID),
 		slog.String("panic", panicText(v)),
 		slog.Any("stack", callers()),
 	)

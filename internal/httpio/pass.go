@@ -16,15 +16,14 @@ type Decide func(r *http.Request, req *Request) (Response, http.Handler)
 func (a *Adapter) Pass(route string, d Decide) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := a.now()
-		r = r.WithContext(r.Context()) // a copy: the pattern is what the log names
-		r.Pattern = route
 		req := a.head(r)
+		req.route = route
 		seen := &watcher{ResponseWriter: w}
 		lost := false
 		defer func() { a.logRequest(r, req, seen.status, seen.bytes, lost, a.now().Sub(start)) }()
 		if resp, next := a.decide(r, d, req); next == nil {
 			resp = sendable(resp)
-			lost = a.answer(seen, r, req.ID, resp)
+			lost = a.answer(seen, r, req, resp)
 		} else {
 			a.watch(seen, r, req, next)
 		}
@@ -34,7 +33,7 @@ func (a *Adapter) Pass(route string, d Decide) http.Handler {
 func (a *Adapter) decide(r *http.Request, d Decide, req *Request) (resp Response, next http.Handler) {
 	defer func() {
 		if v := recover(); v != nil {
-			a.logPanic(r, req.ID, v)
+			a.logPanic(r, req, v)
 			resp, next = a.failure(http.StatusInternalServerError), nil
 		}
 	}()
@@ -44,9 +43,9 @@ func (a *Adapter) decide(r *http.Request, d Decide, req *Request) (resp Response
 func (a *Adapter) watch(w *watcher, r *http.Request, req *Request, next http.Handler) {
 	defer func() {
 		if v := recover(); v != nil {
-			a.logPanic(r, req.ID, v)
+			a.logPanic(r, req, v)
 			if w.status == 0 {
-				a.answer(w, r, req.ID, a.failure(http.StatusInternalServerError))
+				a.answer(w, r, req, a.failure(http.StatusInternalServerError))
 			}
 		}
 	}()

@@ -25,6 +25,8 @@ type Request struct {
 	Trusted   bool       // the peer is one whose forwarding headers are believed
 	Agent     string     // User-Agent, at most 200 printable characters
 	ID        string     // 16 hex digits, always ours
+
+	route string // for the log
 }
 
 // Cookie returns the first cookie of that name without surrounding double quotes, or ""
@@ -39,6 +41,9 @@ func (r *Request) Cookie(name string) string {
 
 // printable keeps the first 200 printable characters.
 func printable(s string) string {
+	if plain(s) {
+		return s
+	}
 	var b strings.Builder
 	n := 0
 	for i, c := range s {
@@ -52,6 +57,16 @@ func printable(s string) string {
 		n++
 	}
 	return b.String()
+}
+
+// plain reports whether all of s may stay, as it may of nearly every client.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return len(s) <= maxAgent
 }
 
 // invalidAt tells a byte that is no UTF-8 from a U+FFFD that was really sent.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -51,11 +52,17 @@ type Publisher struct {
 	kept map[int64]*kept // :: list → as it was last made
 }
 
+// Document is a list as it is given out.
+type Document struct {
+	Text []byte
+	Sum  [sha256.Size]byte // of the text
+}
+
 type kept struct {
-	text []byte
-	kid  string
-	made time.Time
-	of   token.StatusList
+	Document
+	kid    string
+	looked time.Time // when it last was what is true
+	of     token.StatusList
 }
 
 // claims are those of a list; the last two are ours.
@@ -75,43 +82,45 @@ type compressed struct {
 	List string `json:"lst"`
 }
 
-// List returns a list as a JWT, nil for one that cannot be. Its iat is the moment up to which nothing is missing and
+// List returns a list as a JWT, the zero Document for one that cannot be. Its iat is the moment up to which nothing is missing and
 // its exp the TTL later, so that whoever cannot fetch another stops believing it. A source that is not sure of being
 // complete is an error, whatever was made before.
-func (p *Publisher) List(ctx context.Context, list int64, now time.Time) ([]byte, error) {
+func (p *Publisher) List(ctx context.Context, list int64, now time.Time) (Document, error) {
 	if known, err := p.Source.HasStatusList(ctx, list); !known || err != nil {
-		return nil, err
+		return Document{}, err
 	}
 	if err := p.Source.Fresh(); err != nil {
-		return nil, err
+		return Document{}, err
 	}
 	signer, kid, err := p.Signer()
 	if err != nil {
-		return nil, fmt.Errorf("finding the key of status lists: %w", err)
+		return Document{}, fmt.Errorf("finding the key of status lists: %w", err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := p.kept[list]
 	if k != nil && k.kid == kid && k.resting(now) {
-		return k.text, nil
+		return k.Document, nil
 	}
 	present, err := p.Source.StatusList(list)
 	if err != nil {
-		return nil, err
+		return Document{}, err
 	}
 	if k != nil && k.kid == kid && k.good(present, p.TTL) {
-		return k.text, nil
+		k.looked = now
+		return k.Document, nil
 	}
 	text, err := p.sign(list, present, signer, kid)
 	if err != nil {
-		return nil, err
+		return Document{}, err
 	}
-	p.keep(list, &kept{text: text, kid: kid, made: now, of: present})
-	return text, nil
+	d := Document{Text: text, Sum: sha256.Sum256(text)}
+	p.keep(list, &kept{Document: d, kid: kid, looked: now, of: present})
+	return d, nil
 }
 
 func (k *kept) resting(now time.Time) bool {
-	since := now.Sub(k.made)
+	since := now.Sub(k.looked)
 	return since >= 0 && since < rest
 }
 

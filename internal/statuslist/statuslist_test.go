@@ -74,7 +74,8 @@ func (f *fixture) get(n int64, passed time.Duration) string {
 	f.Helper()
 	f.now = f.now.Add(passed)
 	f.source.list.At = f.now
-	text, err := f.List(f.Context(), n, f.now)
+	d, err := f.List(f.Context(), n, f.now)
+	text := d.Text
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -170,8 +171,8 @@ func TestNoListWithoutNews(t *testing.T) {
 	f := newFixture(t)
 	f.get(0, 0)
 	f.source.stale = errors.New("no news")
-	if text, err := f.List(t.Context(), 0, f.now); !errors.Is(err, f.source.stale) || text != nil {
-		t.Errorf("%q, %v; want the source's error", text, err)
+	if d, err := f.List(t.Context(), 0, f.now); !errors.Is(err, f.source.stale) || d.Text != nil {
+		t.Errorf("%q, %v; want the source's error", d.Text, err)
 	}
 }
 

@@ -19,20 +19,32 @@ func (e *Engine) Exchange(ctx context.Context, by Caller, service string, key se
 	}
 	defer func() { e.tally.add(e.now(), svc.Name, DeedIssued, err) }()
 	asked := e.now()
-	g, err := e.usableKey(ctx, by, svc, key)
+	k, err := e.presentKey(ctx, by, svc, key)
+	if err == nil {
+		err = k.refusal
+	}
 	if err != nil {
 		return Tokens{}, err
 	}
-	sub, err := e.store.Subject(ctx, svc.Name, g.Account, g.Group)
-	if err != nil {
-		return Tokens{}, err
-	}
-	if err := svc.Admit(sub); err != nil {
-		return Tokens{}, err
-	}
-	t, err = e.mintPair(svc, Mint{Grant: g, Subject: sub, Cap: g.ExpiresAt}, asked)
+	t, err = e.mintPair(svc, Mint{Grant: k.grant, Subject: k.subject, Cap: k.grant.ExpiresAt}, asked)
 	t.Asked = asked
 	return t, err
+}
+
+// presentKey is readKey from memory, unless this process may know less than it has done itself.
+func (e *Engine) presentKey(ctx context.Context, by Caller, svc *Service, key secret.Text) (knownKey, error) {
+	if !e.upToDate() {
+		return e.readKey(ctx, by, svc, key)
+	}
+	k, err := e.knownKey(ctx, by, svc, key)
+	if err == nil {
+		err = e.liveNow(k.grant)
+	}
+	if err != nil {
+		return knownKey{}, err
+	}
+	e.uses.add(k.grant.ID, e.now(), by.Addr)
+	return k, nil
 }
 
 // ExchangeFor mints for any subject of a service, given the secret that the

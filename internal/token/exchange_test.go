@@ -254,3 +254,32 @@ func TestKeyHolder(t *testing.T) {
 	_, err = f.KeyHolder(f.ctx, token.Caller{}, later)
 	wantCode(t, err, token.Unavailable)
 }
+
+// A key that was met is exchanged without a store, but never for less than this process has done itself.
+func TestExchangeFromMemory(t *testing.T) {
+	f := newFixture(t)
+	key, g := f.key(token.KeyRequest{})
+	f.wait(0)
+	f.exchange(key, 0)
+	if n := f.calls(func() { f.exchange(key, 0) }); n != 0 {
+		t.Errorf("the second exchange made %d calls of the store", n)
+	}
+	_, err := f.dir.Set(f.ctx, by, "ann", account.Change{Display: new("Ann Newer")})
+	check(t, err)
+	if got := f.exchange(key, 0); got.Subject.Display != "Ann Newer" { // the feed has not been read yet
+		t.Errorf("after a change tokens name %q", got.Subject.Display)
+	}
+	f.wait(0)
+	f.exchange(key, 0)
+	if n := f.calls(func() { f.exchange(key, 0) }); n != 0 {
+		t.Errorf("once the feed was read an exchange made %d calls of the store", n)
+	}
+	f.clock.add(time.Minute) // no news within the bound: the store decides
+	if n := f.calls(func() { f.exchange(key, 0) }); n == 0 {
+		t.Error("a server without news went by its memory")
+	}
+	f.wait(0)
+	_, err = f.Revoke(f.ctx, token.Operator(), token.RevokeRequest{Grant: g.ID})
+	check(t, err)
+	f.exchange(key, token.BadCredentials)
+}

@@ -60,6 +60,12 @@ func (n *news) confirm(at time.Time) {
 
 func (n *news) refuse() { n.confirmed.Store(nil) }
 
+// upToDate reports whether this process would vouch, and knows of everything that it has changed itself.
+func (e *Engine) upToDate() bool {
+	c := e.news.confirmed.Load()
+	return c != nil && e.Fresh() == nil && c.position.Seq >= e.store.Appended()
+}
+
 // Fresh reports whether the engine would vouch for a token now, and if not, why.
 func (e *Engine) Fresh() error {
 	now := e.now()
@@ -178,8 +184,8 @@ func (e *Engine) CatchUp(ctx context.Context) error {
 }
 
 // Follow keeps up with the feed until ctx ends. It waits 100 ms at a time for
-// news of another process, which costs next to nothing, and reads the feed
-// when there was some, and at least every second or quarter of the bound. While
+// news, of which this process's own comes at once, and reads the feed when
+// there was some, and at least every second or quarter of the bound. While
 // that fails it says so once a minute.
 func (e *Engine) Follow(ctx context.Context) {
 	const look = 100 * time.Millisecond

@@ -49,14 +49,18 @@ func (e *Engine) IdentifyKey(ctx context.Context, service string, key secret.Tex
 	if err := e.vouching(); err != nil {
 		return Holder{}, err
 	}
-	k, err := e.knownKey(ctx, svc, key)
+	k, err := e.knownKey(ctx, Caller{}, svc, key)
+	if err == nil {
+		err = e.liveNow(k.grant)
+	}
 	if err != nil {
 		return Holder{}, err
 	}
-	if state := k.grant.State(e.now()); state != "live" || e.ended.has(k.grant.ID) {
-		return Holder{}, Refuse(BadCredentials, "API key %d has ended or is %s", k.grant.ID, state)
+	c, err := e.keyClaims(svc, key, k)
+	if err != nil {
+		return Holder{}, err
 	}
-	h, err := e.held(ctx, svc, k.claims)
+	h, err := e.held(ctx, svc, c)
 	if err == nil {
 		err = h.refusal
 	}
@@ -64,7 +68,7 @@ func (e *Engine) IdentifyKey(ctx context.Context, service string, key secret.Tex
 		return Holder{}, err
 	}
 	e.uses.add(k.grant.ID, e.now(), "")
-	return Holder{Claims: k.claims, Subject: h.subject, Scope: h.scope}, nil
+	return Holder{Claims: c, Subject: h.subject, Scope: h.scope}, nil
 }
 
 // IdentifyNamed is Identify for a token that names a person rather than a grant, and whose signature the dialect has
@@ -129,8 +133,8 @@ func (e *Engine) Lend(service string, h Holder, life time.Duration) (Tokens, err
 	return t, err
 }
 
-// knownKey returns what is known of an API key, by the hash of the whole secret.
-func (e *Engine) knownKey(ctx context.Context, svc *Service, key secret.Text) (knownKey, error) {
+// knownKey returns what is known of an API key, by the hash of the whole secret. Times and bit are for the caller to look at.
+func (e *Engine) knownKey(ctx context.Context, by Caller, svc *Service, key secret.Text) (knownKey, error) {
 	if !svc.TakesKeys || len(key.Reveal()) != base64.RawURLEncoding.EncodedLen(keyBytes) {
 		return knownKey{}, Refuse(BadCredentials, "not an API key")
 	}
@@ -139,7 +143,17 @@ func (e *Engine) knownKey(ctx context.Context, svc *Service, key secret.Text) (k
 		return k, nil
 	}
 	heard := e.holders.heard()
-	g, err := e.usableKey(ctx, Caller{}, svc, key)
+	k, err := e.readKey(ctx, by, svc, key)
+	if err == nil {
+		k.heard = heard
+		e.holders.putKey(at, k)
+	}
+	return k, err
+}
+
+// readKey reads an API key that may be used, and whom it acts for, from the store.
+func (e *Engine) readKey(ctx context.Context, by Caller, svc *Service, key secret.Text) (knownKey, error) {
+	g, err := e.usableKey(ctx, by, svc, key)
 	if err != nil {
 		return knownKey{}, err
 	}
@@ -147,12 +161,21 @@ func (e *Engine) knownKey(ctx context.Context, svc *Service, key secret.Text) (k
 	if err != nil {
 		return knownKey{}, err
 	}
-	k := knownKey{grant: g}
-	if k.claims, err = e.claimsFor(svc, g, sub); err != nil {
-		return knownKey{}, err
+	return knownKey{grant: g, subject: sub, refusal: svc.Admit(sub)}, nil
+}
+
+// keyClaims are the claims of a known key, made when they are first asked for.
+func (e *Engine) keyClaims(svc *Service, key secret.Text, k knownKey) (Claims, error) {
+	if k.claims != nil {
+		return *k.claims, nil
 	}
-	e.holders.putKey(at, k, heard)
-	return k, nil
+	c, err := e.claimsFor(svc, k.grant, k.subject)
+	if err != nil {
+		return Claims{}, err
+	}
+	k.claims = &c
+	e.holders.putKey(keyPlace{svc.Name, hashSecret(key.Reveal())}, k)
+	return c, nil
 }
 
 // claimsFor returns what a token made with the key would say, up to the key's own end: whom the wire
@@ -215,8 +238,11 @@ type held struct {
 
 // knownKey is an API key that was found once. Its times and its bit are looked at on every use.
 type knownKey struct {
-	grant  Grant
-	claims Claims
+	grant   Grant
+	subject Subject
+	refusal error   // what Admit said
+	claims  *Claims // nil until somebody asked for them
+	heard   uint64  // changes before it was read
 }
 
 // holderCache is how many accounts, and how many keys, each of the two generations holds.
@@ -274,10 +300,11 @@ func (l *holders) key(at keyPlace) (knownKey, bool) {
 	return k, ok
 }
 
-func (l *holders) putKey(at keyPlace, k knownKey, heard uint64) {
+// putKey is put for an API key.
+func (l *holders) putKey(at keyPlace, k knownKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.changes != heard {
+	if l.changes != k.heard {
 		return
 	}
 	if len(l.youngKeys) >= holderCache {
@@ -301,7 +328,7 @@ func (l *holders) forget(entries []Entry) {
 		return
 	}
 	changed := func(at holderPlace, _ *held) bool { return grants[at.grant] || services[at.service] }
-	ofChanged := func(_ keyPlace, k knownKey) bool { return grants[k.grant.ID] }
+	ofChanged := func(at keyPlace, k knownKey) bool { return grants[k.grant.ID] || services[at.service] }
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.changes++

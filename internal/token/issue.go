@@ -177,11 +177,20 @@ func (e *Engine) liveKey(ctx context.Context, by Caller, key secret.Text) (Grant
 		return Grant{}, Refuse(BadCredentials, "no such API key")
 	case err != nil:
 		return Grant{}, err
-	case g.State(e.now()) != "live" || e.ended.has(g.ID):
-		return Grant{}, Refuse(BadCredentials, "API key %d is %s", g.ID, g.State(e.now()))
+	}
+	if err := e.liveNow(g); err != nil {
+		return Grant{}, err
 	}
 	e.uses.add(g.ID, e.now(), by.Addr)
 	return g, nil
+}
+
+// liveNow refuses an API key that has ended or has not begun.
+func (e *Engine) liveNow(g Grant) error {
+	if state := g.State(e.now()); state != "live" || e.ended.has(g.ID) {
+		return Refuse(BadCredentials, "API key %d has ended or is %s", g.ID, state)
+	}
+	return nil
 }
 
 // KeyHolder returns the live grant of an API key, for what is ours rather than a service's.

@@ -91,9 +91,11 @@ type Feed interface {
 	// Since gives the entries after seq in order, at most limit, and the
 	// position of the last one (or of the head when there are none).
 	Since(ctx context.Context, seq int64, limit int) ([]Entry, Position, error)
-	// Changed waits until another process may have appended, at most the time
-	// given, and reports whether one may have; true when in doubt.
+	// Changed waits until somebody may have appended, at most the time given, and
+	// reports whether one may have; true when in doubt.
 	Changed(ctx context.Context, most time.Duration) (bool, error)
+	// Appended is the number of the last entry that this process has appended.
+	Appended() int64
 }
 
 // Upkeep is what the server does by itself.

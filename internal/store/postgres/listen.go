@@ -78,7 +78,7 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // Changed implements sqlstore.DB by what the ear hears; without one it cannot tell.
-func (d *DB) Changed(ctx context.Context, most time.Duration) (bool, error) {
+func (d *DB) Changed(ctx context.Context, most time.Duration, hint <-chan struct{}) (bool, error) {
 	if d.ear == nil {
 		return true, nil
 	}
@@ -86,6 +86,8 @@ func (d *DB) Changed(ctx context.Context, most time.Duration) (bool, error) {
 	defer t.Stop()
 	select {
 	case <-d.ear.news:
+		return true, nil
+	case <-hint:
 		return true, nil
 	case <-t.C:
 		return false, nil

@@ -230,13 +230,16 @@ func (d *DB) JumpGrants(tx sqlstore.Tx, by int64) error {
 	return nil
 }
 
-// Changed waits the time given and reports whether anything was committed to the file, by this process or another, since
-// the last call. The first call, and the first after a failed one, report true; an error wraps ErrUnavailable.
-func (d *DB) Changed(ctx context.Context, most time.Duration) (bool, error) {
+// Changed waits the time given, or until there is a hint, and reports whether there was one or anything was committed to
+// the file, by this process or another, since the last call. The first call, and the first after a failed one, report true;
+// an error wraps ErrUnavailable.
+func (d *DB) Changed(ctx context.Context, most time.Duration, hint <-chan struct{}) (bool, error) {
 	t := time.NewTimer(most)
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-hint:
+		return true, nil
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}

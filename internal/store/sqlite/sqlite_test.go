@@ -125,7 +125,7 @@ func TestChanged(t *testing.T) {
 	d := openTest(t, Options{Fault: func(string) error { return fault }})
 	check := func(what string, want bool) {
 		t.Helper()
-		got, err := d.Changed(context.Background(), 0)
+		got, err := d.Changed(context.Background(), 0, nil)
 		if err != nil || got != want {
 			t.Errorf("%s: changed is %v, %v; want %v", what, got, err, want)
 		}
@@ -143,7 +143,7 @@ func TestChanged(t *testing.T) {
 	check("nothing done since", false)
 
 	fault = errFault
-	_, err := d.Changed(context.Background(), 0)
+	_, err := d.Changed(context.Background(), 0, nil)
 	checkUnavailable(t, err, errFault)
 	fault = nil
 	check("after a failure", true)

@@ -304,7 +304,7 @@ func TestCloseWhileQueued(t *testing.T) {
 		}
 		checkUnavailable(t, d.Write(context.Background(), add("later")), errClosed)
 		checkUnavailable(t, d.Read(context.Background(), add("later")), errClosed)
-		_, err := d.Changed(context.Background(), 0)
+		_, err := d.Changed(context.Background(), 0, nil)
 		checkUnavailable(t, err, errClosed)
 		if err := d.Close(); err != nil {
 			t.Errorf("closing twice: %v", err)

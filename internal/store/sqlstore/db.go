@@ -42,7 +42,7 @@ type DB interface {
 	Read(ctx context.Context, fn func(Tx) error) error
 	Lock() string
 	Share() string
-	Changed(ctx context.Context, most time.Duration) (bool, error)
+	Changed(ctx context.Context, most time.Duration, hint <-chan struct{}) (bool, error)
 	JumpGrants(tx Tx, by int64) error
 }
 

@@ -199,10 +199,18 @@ func (v *verb) stale(account int64) error {
 		return err
 	}
 	for _, id := range ids {
-		if _, err := v.Exec(staleGrant, id, millis(at)); err != nil {
-			return fmt.Errorf("marking grant %d stale: %w", id, err)
+		if err := v.staleGrant(id, at); err != nil {
+			return err
 		}
-		v.feed = append(v.feed, token.Entry{Kind: token.EntryStale, Grant: id, At: at})
 	}
+	return nil
+}
+
+// staleGrant marks one grant, so that nobody goes by what it was before.
+func (v *verb) staleGrant(id int64, at time.Time) error {
+	if _, err := v.Exec(staleGrant, id, millis(at)); err != nil {
+		return fmt.Errorf("marking grant %d stale: %w", id, err)
+	}
+	v.feed = append(v.feed, token.Entry{Kind: token.EntryStale, Grant: id, At: at})
 	return nil
 }

@@ -44,7 +44,7 @@ func (s *Store) NewEpoch(ctx context.Context, by token.Caller, now time.Time) (t
 		if err := v.note(audit.EpochBegun, audit.Event{Detail: fmt.Sprintf("epoch %d", p.Epoch+1)}); err != nil {
 			return err
 		}
-		if err := v.publish(); err != nil {
+		if _, err := v.publish(); err != nil {
 			return err
 		}
 		p, err = readPosition(v)

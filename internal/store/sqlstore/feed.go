@@ -114,9 +114,12 @@ func (s *Store) Lost(ctx context.Context) (all []token.Range, err error) {
 	return all, err
 }
 
-// Changed waits at most the time given until another process may have appended to the feed, and reports whether one may have.
+// Appended is the number of the last entry that a verb of this process has appended, 0 before the first.
+func (s *Store) Appended() int64 { return s.appended.Load() }
+
+// Changed waits at most the time given until somebody may have appended to the feed, and reports whether one may have.
 func (s *Store) Changed(ctx context.Context, most time.Duration) (bool, error) {
-	changed, err := s.db.Changed(ctx, most)
+	changed, err := s.db.Changed(ctx, most, s.hint)
 	if err != nil {
 		return true, fmt.Errorf("watching for changes: %w", err)
 	}

@@ -69,6 +69,13 @@ func (v *verb) finishReplaced(old token.Grant, until time.Time, out *token.Issue
 		out.Ended = append(out.Ended, ended...)
 		return err
 	}
+	at, err := v.turn()
+	if err == nil {
+		err = v.staleGrant(old.ID, at) // its end is another now
+	}
+	if err != nil {
+		return err
+	}
 	return v.note(audit.Replaced, audit.Event{Account: old.Account, Grant: old.ID, Service: old.Service,
 		Detail: fmt.Sprintf("%s, ends %s", replacedBy(out.Grant.ID), until.UTC().Format(time.RFC3339))})
 }

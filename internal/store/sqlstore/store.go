@@ -32,11 +32,13 @@ type Store struct {
 	node     Node                      // of a server that joined
 	run      atomic.Int64              // of this process, 0 before Start
 	beaten   atomic.Pointer[time.Time] // last sign of life
+	appended atomic.Int64              // see Appended
+	hint     chan struct{}             // holds one when a verb has appended to the feed
 }
 
 // New returns the verbs over db, for the services given, which it only reads. now serves the few verbs that are not told the time.
 func New(db DB, services []*token.Service, now func() time.Time) *Store {
-	return &Store{db: db, services: services, now: now}
+	return &Store{db: db, services: services, now: now, hint: make(chan struct{}, 1)}
 }
 
 // service returns nil for a name that is not configured.
@@ -62,14 +64,30 @@ type verb struct {
 // it compares with stored times as it will when it is read again.
 func (s *Store) write(ctx context.Context, doing string, by token.Caller, now time.Time, fn func(*verb) error) error {
 	now = time.UnixMilli(millis(now)).UTC()
-	err := s.db.Write(ctx, func(tx Tx) error {
+	var last int64
+	err := s.db.Write(ctx, func(tx Tx) (err error) {
 		v := &verb{Tx: tx, store: s, by: by, now: now}
 		if err := fn(v); err != nil {
 			return err
 		}
-		return v.publish()
+		last, err = v.publish()
+		return err
 	})
+	if err == nil && last > 0 {
+		s.tell(last)
+	}
 	return wrap(doing, err)
+}
+
+// tell lets who follows the feed know of an entry that has been committed.
+func (s *Store) tell(seq int64) {
+	for have := s.appended.Load(); seq > have && !s.appended.CompareAndSwap(have, seq); {
+		have = s.appended.Load()
+	}
+	select {
+	case s.hint <- struct{}{}:
+	default:
+	}
 }
 
 // turn is the time at which the verb's turn came, no earlier than its own: whoever read before it read the old state. Nor
@@ -136,21 +154,21 @@ const (
 	insertFeed = `INSERT INTO feed (seq, at, kind, grant_id, service, name, until) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 )
 
-// publish appends the verb's entries. The counter is the last lock a verb takes, so entries become visible in order and without holes.
-func (v *verb) publish() error {
+// publish appends the verb's entries and returns the number of the last, 0 without any. The counter is the last lock a verb takes, so entries
+// become visible in order and without holes.
+func (v *verb) publish() (last int64, err error) {
 	if len(v.feed) == 0 {
-		return nil
+		return 0, nil
 	}
-	last, err := value[int64](v.QueryRow(nextSeq, len(v.feed)))
-	if err != nil {
-		return fmt.Errorf("counting feed entries: %w", err)
+	if last, err = value[int64](v.QueryRow(nextSeq, len(v.feed))); err != nil {
+		return 0, fmt.Errorf("counting feed entries: %w", err)
 	}
 	for i, e := range v.feed {
 		seq := last - int64(len(v.feed)-1-i)
 		if _, err := v.Exec(insertFeed, seq, millis(e.At), string(e.Kind), e.Grant, e.Service, e.Name, orNull(e.Until)); err != nil {
-			return fmt.Errorf("appending feed entry: %w", err)
+			return 0, fmt.Errorf("appending feed entry: %w", err)
 		}
 	}
 	v.feed = nil
-	return nil
+	return last, nil
 }

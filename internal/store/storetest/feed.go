@@ -17,6 +17,7 @@ var feedTests = map[string]func(*kit){
 	"FeedLimit":                feedLimit,
 	"FeedLoad":                 feedLoad,
 	"FeedChanged":              feedChanged,
+	"FeedChangedHere":          feedChangedHere,
 	"FeedAppenderStaysOpen":    feedAppenderStaysOpen,
 }
 
@@ -218,6 +219,28 @@ func feedChanged(k *kit) {
 	changed, err := k.Changed(ctx, 5*time.Second)
 	k.must(err)
 	equal(k, "changed after another process revoked", changed, true)
+}
+
+// feedChangedHere: what a process appends itself it hears of at once, and knows the number of.
+func feedChangedHere(k *kit) {
+	equal(k, "appended before anything", k.Appended(), int64(0))
+	g := k.issue(token.Pair, "samples", k.person("ada"))
+	for changed := true; changed; { // until there is quiet
+		var err error
+		changed, err = k.Changed(ctx, 50*time.Millisecond)
+		k.must(err)
+	}
+	k.revoke(token.RevokeVerb{By: operator, Grant: g.ID})
+	_, head, err := k.Since(ctx, 0, 0)
+	k.must(err)
+	equal(k, "the last number appended", k.Appended(), head.Seq)
+	begin := time.Now()
+	changed, err := k.Changed(ctx, time.Minute)
+	k.must(err)
+	equal(k, "changed after a revocation here", changed, true)
+	if took := time.Since(begin); took > 10*time.Second {
+		k.Errorf("it was heard of after %s", took)
+	}
 }
 
 // beside opens the store a second time, as another process would.
