@@ -75,6 +75,7 @@ func (a *App) answer(ctx context.Context, ln net.Listener, server *http.Server, 
 			return err
 		}
 	}
+	go shrink()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving on %s: %w", ln.Addr(), err)

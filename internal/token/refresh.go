@@ -125,7 +125,9 @@ func (e *Engine) rotated(ctx context.Context, svc *Service, by Caller, r Rotated
 		return Tokens{}, err
 	}
 	t.Lost = lost
-	e.uses.add(id, e.now(), by.Addr)
+	if r.Outcome == RotatedSame { // a rotation counts itself
+		e.uses.add(id, e.now(), by.Addr)
+	}
 	return t, nil
 }
 

@@ -42,8 +42,8 @@ type Grants interface {
 	// cap; an earlier Until changes nothing. Any other grant is NotFound, one
 	// that has ended Revoked or Expired.
 	Prolong(context.Context, ProlongVerb) (Grant, error)
-	// Rotate moves a grant to its next generation if the presented one is
-	// current, and otherwise decides what the presented token means. Its
+	// Rotate moves a grant to its next generation, which counts as a use, if the
+	// presented one is current, and otherwise decides what the presented token means. Its
 	// outcome, revocation included, is committed with a nil error. A service
 	// with restrictions is asked first whether it still admits the account.
 	Rotate(context.Context, RotateVerb) (Rotated, error)

@@ -108,7 +108,7 @@ func openPool(path, synchronous string) (*sql.DB, error) {
 		"mode": {"rw"},
 		"_pragma": {
 			"busy_timeout(5000)", "synchronous(" + synchronous + ")", "foreign_keys(1)", "temp_store(MEMORY)",
-			"cache_size(-8192)", "journal_size_limit(67108864)",
+			"cache_size(-4096)", "journal_size_limit(67108864)",
 		},
 	}
 	u := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: settings.Encode()}

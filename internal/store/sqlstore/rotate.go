@@ -17,9 +17,10 @@ const (
 	quietAudit = time.Minute    // between two lines of one kind on one grant
 )
 
-// One statement decides and moves. The end is never past the cap; dead_at never moves back, since tokens of an earlier
-// rotation may have been given longer lives.
+// One statement decides and moves, and counts the use, which would be another write of the row otherwise. The end is never
+// past the cap; dead_at never moves back, since tokens of an earlier rotation may have been given longer lives.
 const rotateGrant = `UPDATE grants SET generation = generation + 1, rotated_at = $5, rotated_by = $9, answer_lost = 0, retry_key = $7, last_addr = $8,
+		use_count = use_count + 1, last_used_at = CASE WHEN last_used_at > $5 THEN last_used_at ELSE $5 END,
 		expires_at = CASE WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END,
 		dead_at = CASE WHEN dead_at IS NULL OR dead_at > $6 THEN dead_at WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END
 	WHERE id = $1 AND nonce = $2 AND generation = $3 AND service = $4 AND kind IN ('pair', 'session')

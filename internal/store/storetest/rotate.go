@@ -117,6 +117,8 @@ func rotateEnds(k *kit) {
 	r := k.rotate(g, 0, token.RotatedNow)
 	equal(k, "end", r.Grant.ExpiresAt, k.now().Truncate(time.Second).Add(30*day))
 	equal(k, "rotated at", r.Grant.RotatedAt, k.now())
+	equal(k, "last use", r.Grant.LastUsedAt, k.now())
+	equal(k, "uses", r.Grant.UseCount, 1)
 	if diff := cmp.Diff(k.grant(g.ID), r.Grant); diff != "" {
 		k.Errorf("the grant given differs from the one stored (-stored +given):\n%s", diff)
 	}
