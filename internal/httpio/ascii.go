@@ -1,13 +1,17 @@
 package httpio
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf16"
 )
 
 // ASCII escapes as \uXXXX what is outside printable ASCII in a compact JSON text, where
-// it can only stand inside strings.
+// it can only stand inside strings. Without any it returns the text itself.
 func ASCII(text []byte) []byte {
+	if !bytes.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return text
+	}
 	out := make([]byte, 0, len(text))
 	for _, c := range string(text) {
 		if c >= ' ' && c <= '~' {

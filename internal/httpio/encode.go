@@ -20,41 +20,63 @@ type Field struct {
 type Object []Field
 
 // MarshalJSON writes the members in their order.
-func (o Object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	b.WriteByte('{')
-	for _, f := range o {
-		if err := errors.Join(encodeBefore(&b, enc, f.Name, ':'), encodeBefore(&b, enc, f.Value, ',')); err != nil {
-			return nil, err
+func (o Object) MarshalJSON() ([]byte, error) { return appendJSON(nil, o) }
+
+// appendJSON writes v compactly and without HTML escapes.
+func appendJSON(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case string:
+		if plainJSON(v) {
+			return append(append(append(b, '"'), v...), '"'), nil
 		}
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	case Object:
+		return appendObject(b, v)
 	}
-	b.Truncate(max(1, b.Len()-1)) // the last comma
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	out := bytes.NewBuffer(b)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return b, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// encodeBefore writes v and next in place of the line break that the encoder of b ends with.
-func encodeBefore(b *bytes.Buffer, enc *json.Encoder, v any, next byte) error {
-	err := enc.Encode(v)
-	if err == nil {
-		b.Truncate(b.Len() - 1)
-		b.WriteByte(next)
+func appendObject(b []byte, o Object) ([]byte, error) {
+	b = append(b, '{')
+	for i, f := range o {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var errName, errValue error
+		b, errName = appendJSON(b, f.Name)
+		b, errValue = appendJSON(append(b, ':'), f.Value)
+		if err := errors.Join(errName, errValue); err != nil {
+			return b, err
+		}
 	}
-	return err
+	return append(b, '}'), nil
+}
+
+// plainJSON reports whether nothing in s needs an escape, in JSON as in Python's.
+func plainJSON(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // JSON encodes v compactly, without HTML escapes and without a final newline. It panics
 // when v's type has no JSON form.
 func JSON(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	b, err := appendJSON(nil, v)
+	if err != nil {
 		panic(fmt.Sprintf("httpio: a %T has no JSON form", v))
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return b
 }
 
 // ASCIIJSON encodes o as Python's json.dumps(o, indent=2) does: one member per line,
@@ -110,6 +132,9 @@ var shortEscapes = map[rune]string{ // :: character → escape
 
 func appendASCIIString(b []byte, s string) []byte {
 	b = append(b, '"')
+	if plainJSON(s) {
+		return append(append(b, s...), '"')
+	}
 	for _, c := range s {
 		switch short := shortEscapes[c]; {
 		case short != "":
