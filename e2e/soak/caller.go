@@ -181,7 +181,6 @@ type claims struct {
 	Grant      int64 `json:"gid"`
 	Generation int64 `json:"gen"`
 	Expires    int64 `json:"exp"`
-	Cap        int64 `json:"cap"`
 }
 
 func claimsOf(token string) (c claims) {

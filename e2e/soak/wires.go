@@ -30,14 +30,9 @@ type wire struct {
 	ended   []int // statuses of what has ended
 }
 
-// lives is how long what is held is good, by what it says itself.
+// lives is how long the access token, and what refreshes it, is good, by what they say themselves.
 func (h held) lives() (access, whole time.Time) {
-	a, r := claimsOf(h.access), claimsOf(h.refresh)
-	whole = time.Unix(r.Expires, 0)
-	if r.Cap != 0 && h.access == h.refresh {
-		whole = time.Unix(r.Cap, 0)
-	}
-	return time.Unix(a.Expires, 0), whole
+	return time.Unix(claimsOf(h.access).Expires, 0), time.Unix(claimsOf(h.refresh).Expires, 0)
 }
 
 func bearer(token string) string { return "Authorization: Bearer " + token }
