@@ -133,11 +133,16 @@ func (m mount) wants() ([]keyring.Want, error) {
 }
 
 // passwordWants are those of the dialects whose two tokens look alike: both HS256, and
-// only the one for access tokens may be held elsewhere.
+// only the one for access tokens may be held elsewhere. Their clients refresh when they are told that a token has
+// expired, and not when it is refused for another reason: so our own key for access tokens stays for as long as there
+// may be something to refresh with.
 func (m mount) passwordWants(access keyring.Want, file string) ([]keyring.Want, error) {
 	access.Alg = keyring.HS256
 	refresh := access
 	refresh.Purpose, refresh.Endless, refresh.Lifetime = keyring.Refresh, false, time.Duration(m.config.RefreshLifetime)
+	if file == "" {
+		access.Lifetime = refresh.Lifetime
+	}
 	return pinned([]keyring.Want{access, refresh}, file)
 }
 

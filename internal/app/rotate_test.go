@@ -77,6 +77,25 @@ func TestNextKeyIsPublishedLongBeforeItSigns(t *testing.T) {
 	}
 }
 
+// TestExpiredIsToldAfterARotation: who comes back after a day hears that the token has expired, and so refreshes.
+func TestExpiredIsToldAfterARotation(t *testing.T) {
+	e := newEnv(t, func(c *config.Config) { c.KeyRotation = config.Duration(4 * time.Hour) })
+	ca, itempath := e.issue("collections", e.ada.ID), e.issue("warehouse", e.ada.ID)
+	for range 12 {
+		e.advance(2 * time.Hour)
+		e.tend()
+	}
+	w := e.json("POST", "/service/Auth", "query", `{ validate(jwt: "`+ca.Access.Reveal()+`") { id } }`)
+	if w.Code != 401 || !strings.Contains(w.Body.String(), `"expiredToken":true`) {
+		t.Errorf("collections: %d %s", w.Code, w.Body)
+	}
+	if w := e.bearer("GET", "/api/stations", itempath.Access.Reveal()); w.Code != 401 || !strings.Contains(w.Body.String(), "Token has expired") {
+		t.Errorf("warehouse: %d %s", w.Code, w.Body)
+	}
+	wantCode(t, e.json("POST", "/service/Auth", "query", `{ refresh(token: "`+ca.Refresh.Reveal()+`") { jwt } }`), 200)
+	wantCode(t, e.bearer("POST", "/api/users/refresh", itempath.Refresh.Reveal()), 200)
+}
+
 // TestShortRotationsAreNotKeptLong: for development alone.
 func TestShortRotationsAreNotKeptLong(t *testing.T) {
 	e := newEnv(t, func(c *config.Config) { c.KeyRotation = config.Duration(40 * time.Second) })
