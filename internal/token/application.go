@@ -38,10 +38,10 @@ func (e *Engine) IssueApplication(ctx context.Context, by Caller, req Applicatio
 	if !by.Operator && by.Account != account {
 		return Tokens{}, Refuse(Forbidden, "an application token is issued to the account itself")
 	}
-	if err := e.onTime(); err != nil {
+	now, err := e.onTime()
+	if err != nil {
 		return Tokens{}, err
 	}
-	now := e.now()
 	g := newApplication(svc, account, req.Label, now)
 	issued, err := e.store.Issue(ctx, IssueVerb{By: by, Now: now, Grant: g, With: with})
 	if err != nil {

@@ -25,10 +25,10 @@ func (e *Engine) OpenBrowser(ctx context.Context, by Caller, account int64, how 
 	if err := checkLabel(how); err != nil {
 		return Grant{}, secret.Text{}, err
 	}
-	if err := e.onTime(); err != nil {
+	now, err := e.onTime()
+	if err != nil {
 		return Grant{}, secret.Text{}, err
 	}
-	now := e.now()
 	text := base64.RawURLEncoding.EncodeToString(secret.Random(browserBytes))
 	hash := hashSecret(text)
 	end := now.Add(e.browserCap)

@@ -67,8 +67,9 @@ func (e *Engine) upToDate() bool {
 }
 
 // Fresh reports whether the engine would vouch for a token now, and if not, why.
-func (e *Engine) Fresh() error {
-	now := e.now()
+func (e *Engine) Fresh() error { return e.freshAt(e.now()) }
+
+func (e *Engine) freshAt(now time.Time) error {
 	if err := e.news.clock(now); err != nil {
 		return err
 	}
@@ -81,8 +82,12 @@ func (e *Engine) Fresh() error {
 // vouching refuses as Unavailable while the engine would not vouch for a token.
 func (e *Engine) vouching() error { return notNow(e.Fresh()) }
 
-// onTime refuses as Unavailable what goes by the time, while the clock is not believed.
-func (e *Engine) onTime() error { return notNow(e.news.clock(e.now())) }
+// onTime is the time, where it is believed, else Unavailable. What goes by the time goes by this reading: the next one may
+// be wrong.
+func (e *Engine) onTime() (time.Time, error) {
+	now := e.now()
+	return now, notNow(e.news.clock(now))
+}
 
 func notNow(reason error) error {
 	if reason == nil {

@@ -35,10 +35,11 @@ func (e *Engine) Issue(ctx context.Context, by Caller, req IssueRequest) (t Toke
 	if err := checkLabel(req.Label); err != nil {
 		return Tokens{}, err
 	}
-	if err := e.onTime(); err != nil {
+	now, err := e.onTime()
+	if err != nil {
 		return Tokens{}, err
 	}
-	now, with := e.now(), int64(0)
+	with := int64(0)
 	g := Grant{Account: req.Account, Service: svc.Name, Kind: req.Kind, Label: req.Label,
 		Nonce: newNonce(), IssuedAt: now, Addr: by.Addr, Agent: by.Agent}
 	switch {
@@ -134,7 +135,7 @@ func (e *Engine) MakeKey(ctx context.Context, by Caller, req KeyRequest) (secret
 	if err := checkLabel(req.Label); err != nil {
 		return secret.Text{}, Grant{}, err
 	}
-	if err := e.onTime(); err != nil {
+	if _, err := e.onTime(); err != nil {
 		return secret.Text{}, Grant{}, err
 	}
 	text, v := newKey(by, now, Grant{Account: req.Account, Group: req.Group, Label: req.Label, NotBefore: req.From, ExpiresAt: req.To})
@@ -168,9 +169,6 @@ func (e *Engine) liveKey(ctx context.Context, by Caller, key secret.Text) (Grant
 	if len(key.Reveal()) != base64.RawURLEncoding.EncodedLen(keyBytes) {
 		return Grant{}, Refuse(BadCredentials, "not an API key")
 	}
-	if err := e.onTime(); err != nil {
-		return Grant{}, err
-	}
 	g, err := e.store.KeyBySecret(ctx, hashSecret(key.Reveal()))
 	switch {
 	case CodeOf(err) == NotFound:
@@ -187,7 +185,11 @@ func (e *Engine) liveKey(ctx context.Context, by Caller, key secret.Text) (Grant
 
 // liveNow refuses an API key that has ended or has not begun.
 func (e *Engine) liveNow(g Grant) error {
-	if state := g.State(e.now()); state != "live" || e.ended.has(g.ID) {
+	now, err := e.onTime()
+	if err != nil {
+		return err
+	}
+	if state := g.State(now); state != "live" || e.ended.has(g.ID) {
 		return Refuse(BadCredentials, "API key %d has ended or is %s", g.ID, state)
 	}
 	return nil

@@ -71,20 +71,21 @@ func (e *Engine) margin() time.Duration { return e.bound + time.Second }
 
 // rotate asks the store to move the grant on, and mints what it answers.
 func (e *Engine) rotate(ctx context.Context, svc *Service, by Caller, req RefreshRequest) (Tokens, error) {
-	if err := e.onTime(); err != nil {
+	now, err := e.onTime()
+	if err != nil {
 		return Tokens{}, err
 	}
 	c, err := e.open(svc, req.Token)
 	if err != nil {
 		return Tokens{}, err
 	}
-	if err := e.inTime(svc, c, req.Accept); err != nil {
+	if err := e.inTime(now, svc, c, req.Accept); err != nil {
 		return Tokens{}, err
 	}
 	if e.ended.has(c.Grant) {
 		return Tokens{}, Refuse(Revoked, "grant %d", c.Grant)
 	}
-	v := RotateVerb{By: by, Now: e.now(), Service: svc.Name, Grant: c.Grant, Nonce: c.Nonce, Generation: c.Generation,
+	v := RotateVerb{By: by, Now: now, Service: svc.Name, Grant: c.Grant, Nonce: c.Nonce, Generation: c.Generation,
 		Lifetime: svc.RefreshLifetime, Window: svc.ReplayWindow, Replay: svc.Replay}
 	if req.RetryKey != "" {
 		sum := sha256.Sum256([]byte(req.RetryKey))

@@ -65,7 +65,7 @@ func (e *Engine) replaceable(ctx context.Context, by Caller, grant int64, kind G
 	if overlap < 0 || overlap > maxOverlap {
 		return Grant{}, Refuse(Malformed, "an overlap is at least 0 and at most %d days", maxOverlap/(24*time.Hour))
 	}
-	if err := e.onTime(); err != nil {
+	if _, err := e.onTime(); err != nil {
 		return Grant{}, err
 	}
 	g, err := e.store.Grant(ctx, grant)
@@ -91,11 +91,12 @@ func (e *Engine) replace(ctx context.Context, v IssueVerb, old Grant, overlap ti
 // does not stop it: by that clock they are refused already, and there are others in their place.
 // One that is not believed now does.
 func (e *Engine) endReplaced(ctx context.Context) error {
-	if e.onTime() != nil {
+	now, err := e.onTime()
+	if err != nil {
 		return nil
 	}
 	for {
-		ended, err := e.store.EndReplaced(ctx, Caller{Actor: "server", Operator: true}, e.now())
+		ended, err := e.store.EndReplaced(ctx, Caller{Actor: "server", Operator: true}, now)
 		if err != nil || len(ended.Grants) == 0 {
 			return err
 		}

@@ -51,11 +51,14 @@ func (e *Engine) revokeToken(ctx context.Context, v RevokeVerb, req RevokeReques
 	if err != nil {
 		return Ended{}, err
 	}
+	if err := notNow(e.news.clock(v.Now)); err != nil {
+		return Ended{}, err
+	}
 	c, err := e.open(svc, req.Token)
 	if err != nil {
 		return Ended{}, err
 	}
-	if err := e.inTime(svc, c, []Kind{Refresh}); err != nil {
+	if err := e.inTime(v.Now, svc, c, []Kind{Refresh}); err != nil {
 		return Ended{}, err
 	}
 	v.Grant, v.Possession, v.Nonce, v.Generation, v.Window = c.Grant, true, c.Nonce, c.Generation, svc.ReplayWindow

@@ -45,14 +45,15 @@ func (e *Engine) Introspect(ctx context.Context, service, token string, kinds ..
 }
 
 func (e *Engine) verify(ctx context.Context, svc *Service, token string, kinds []Kind) (Claims, error) {
-	if err := e.vouching(); err != nil {
+	now := e.now()
+	if err := notNow(e.freshAt(now)); err != nil {
 		return Claims{}, err
 	}
 	c, err := e.openCached(svc, token)
 	if err != nil {
 		return Claims{}, err
 	}
-	if err := e.inTime(svc, c, kinds); err != nil {
+	if err := e.inTime(now, svc, c, kinds); err != nil {
 		return Claims{}, err
 	}
 	if e.ended.has(c.Grant) || e.cutOff(svc, c) {
@@ -123,8 +124,7 @@ func claimedBirth(payload []byte) (time.Time, bool) {
 
 // inTime checks times, epoch and kind, in this order; there is no leeway, and
 // a token at its exp is expired.
-func (e *Engine) inTime(svc *Service, c Claims, kinds []Kind) error {
-	now := e.now()
+func (e *Engine) inTime(now time.Time, svc *Service, c Claims, kinds []Kind) error {
 	switch {
 	case c.IssuedAt.IsZero() || c.Grant <= 0:
 		return Refuse(Malformed, "the token has no iat or no grant")
