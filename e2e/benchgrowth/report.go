@@ -54,19 +54,23 @@ func (r *report) starting(b *strings.Builder) {
 }
 
 func (r *report) rotating(b *strings.Builder) {
-	fmt.Fprintf(b, "| grants | | rotations/s | p50 | p99 | server CPU | of the floor | of %s grants |\n|---|---|---|---|---|---|---|---|\n", short(r.sizes[0].grants))
+	fmt.Fprintf(b, "| grants | | rotations/s | p50 | p99 | server CPU | of the floor | of %s grants | CPU beside those |\n|---|---|---|---|---|---|---|---|---|\n", short(r.sizes[0].grants))
 	for _, s := range r.sizes {
 		first := s.first
 		if first == nil {
 			first = &s
 		}
-		row := func(what string, of, beside *load.Result, cpu string) {
-			fmt.Fprintf(b, "| %s | %s | %.0f | %s | %s | %s | %.2f | %.2f |\n", short(s.grants), what, of.Rate(), ms(of.Quantile(0.5)), ms(of.Quantile(0.99)),
-				cpu, of.Rate()/s.floor.Rate(), of.Rate()/beside.Rate())
+		row := func(what string, of, beside *load.Result) {
+			cpu, ratio := "", ""
+			if of.CPU > 0 {
+				cpu, ratio = us(of.CPUEach()), fmt.Sprintf("%.2f", float64(of.CPUEach())/float64(beside.CPUEach()))
+			}
+			fmt.Fprintf(b, "| %s | %s | %.0f | %s | %s | %s | %.2f | %.2f | %s |\n", short(s.grants), what, of.Rate(), ms(of.Quantile(0.5)), ms(of.Quantile(0.99)),
+				cpu, of.Rate()/s.floor.Rate(), of.Rate()/beside.Rate(), ratio)
 		}
-		row("floor", &s.floor, &first.floor, "")
-		row("1 client", &s.one, &first.one, us(s.one.CPUEach()))
-		row(fmt.Sprintf("%d clients", crowd), &s.all, &first.all, us(s.all.CPUEach()))
+		row("floor", &s.floor, &first.floor)
+		row("1 client", &s.one, &first.one)
+		row(fmt.Sprintf("%d clients", crowd), &s.all, &first.all)
 	}
 	fmt.Fprintln(b)
 }

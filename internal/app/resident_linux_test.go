@@ -29,7 +29,7 @@ func TestShrinkLetsTheProgramGo(t *testing.T) {
 	newEnv(t, nil) // touches much of the program
 	before := mapped(t)
 	shrink()
-	if after := mapped(t); after > before*3/4 {
+	if after := mapped(t); after > before/2 {
 		t.Errorf("%d KiB of files were in memory, and %d are still", before, after)
 	}
 }
