@@ -14,17 +14,17 @@ type point struct {
 }
 
 // curve rotates with more and more clients at once.
-func (b *bench) curve() (all []point, err error) {
+func (b *bench) curve(into *report) error {
 	for n := 1; n <= 128; n *= 2 {
 		x, err := chains(b.server, b.apiKey, n, nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := x.turn(2 * b.turn); err != nil {
-			return nil, err
+			return err
 		}
 		r := &x.result
-		all = append(all, point{n, r.Rate(), r.Quantile(0.5), r.Quantile(0.99)})
+		into.curve = append(into.curve, point{n, r.Rate(), r.Quantile(0.5), r.Quantile(0.99)})
 	}
-	return all, nil
+	return nil
 }

@@ -12,19 +12,19 @@ import (
 type flooded struct{ alone, among time.Duration }
 
 // flood lets 4 clients check tokens alone, and then beside 64 that sign in.
-func (b *bench) flood() (f flooded, err error) {
+func (b *bench) flood(into *report) error {
 	c, err := load.Dial(b.server.Addr)
 	if err != nil {
-		return f, err
+		return err
 	}
 	defer c.Close()
 	access, _, err := newPair(c, b.apiKey)
 	if err != nil {
-		return f, err
+		return err
 	}
 	ask, err := asking(b.server, 4, load.Get("/symbolon/verify/samples", "Authorization: Bearer "+access))
 	if err != nil {
-		return f, err
+		return err
 	}
 	login := load.Post("/api/users/login", "application/json", `{"username":"demo","password":"`+password+`"}`)
 	sign, err := ofServer(b.server, 64, func(_ int, c *load.Conn) func() error {
@@ -34,13 +34,13 @@ func (b *bench) flood() (f flooded, err error) {
 		}
 	})
 	if err != nil {
-		return f, err
+		return err
 	}
 	var alone, among []time.Duration
 	for range b.rounds {
 		ask.result = load.Result{}
 		if err := ask.turn(b.turn); err != nil {
-			return f, err
+			return err
 		}
 		alone = append(alone, ask.result.Quantile(0.99))
 		done := make(chan error, 1)
@@ -48,12 +48,13 @@ func (b *bench) flood() (f flooded, err error) {
 		time.Sleep(b.turn / 4)
 		ask.result = load.Result{}
 		if err := ask.turn(b.turn); err != nil {
-			return f, err
+			return err
 		}
 		among = append(among, ask.result.Quantile(0.99))
 		if err := <-done; err != nil {
-			return f, err
+			return err
 		}
 	}
-	return flooded{median(alone), median(among)}, nil
+	into.flood = flooded{median(alone), median(among)}
+	return nil
 }

@@ -30,6 +30,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "turns of each measurement")
 	flag.StringVar(&o.only, "only", "", "measure only the paths that match this regular expression")
 	flag.StringVar(&o.write, "write", "", "folder of performance.md, to write the tables and plots into")
+	flag.StringVar(&o.profiles, "profiles", "", "measure the hottest paths alone, with a program built with -tags profile, and write their profiles to this folder")
 	floor := flag.Bool("floor", false, "be the bare server, which is measured beside the program")
 	flag.Parse()
 	if *floor {
@@ -39,71 +40,26 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := o.run(ctx); err != nil {
+	run := o.run
+	if o.profiles != "" {
+		run = o.profile
+	}
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 type options struct {
-	binary, only, write string
-	turn                time.Duration
-	rounds              int
+	binary, only, write, profiles string
+	turn                          time.Duration
+	rounds                        int
 }
 
-// run measures in turns, never two things at once.
+// run measures, prints and writes.
 func (o options) run(ctx context.Context) error {
-	only, err := regexp.Compile(o.only)
+	r, err := o.measure(ctx)
 	if err != nil {
-		return fmt.Errorf("-only: %w", err)
-	}
-	dir, err := os.MkdirTemp("", "symbolon-bench-")
-	if err != nil {
-		return fmt.Errorf("making a folder: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	r := &report{}
-	if r.flush, err = flushTime(dir); err != nil {
-		return err
-	}
-	b := &bench{ctx: ctx, options: o, dir: dir}
-	defer b.close()
-	if err := b.open(); err != nil {
-		return err
-	}
-	rows, err := b.rows()
-	if err != nil {
-		return err
-	}
-	for _, x := range rows {
-		if only.MatchString(x.path) {
-			r.rows = append(r.rows, x)
-		}
-	}
-	for n := range o.rounds {
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", n+1, o.rounds)
-		for _, x := range r.rows {
-			if err := x.measure(ctx, o.turn); err != nil {
-				return fmt.Errorf("%s: %w", x.path, err)
-			}
-		}
-	}
-	if only.MatchString("revoke to refused") {
-		if r.refused, err = b.refused(); err != nil {
-			return err
-		}
-	}
-	if only.MatchString("flood") {
-		if r.flood, err = b.flood(); err != nil {
-			return err
-		}
-	}
-	if only.MatchString("curve") {
-		if r.curve, err = b.curve(); err != nil {
-			return err
-		}
-	}
-	if r.starts, err = b.ended(); err != nil {
 		return err
 	}
 	text := r.text()
@@ -112,4 +68,58 @@ func (o options) run(ctx context.Context) error {
 		return nil
 	}
 	return errors.Join(r.plots(o.write), replaceBetween(o.write+"/performance.md", text))
+}
+
+// measure measures in turns, never two things at once.
+func (o options) measure(ctx context.Context) (*report, error) {
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return nil, fmt.Errorf("-only: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "symbolon-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	r := &report{}
+	if r.flush, err = flushTime(dir); err != nil {
+		return nil, err
+	}
+	b := &bench{ctx: ctx, options: o, dir: dir}
+	defer b.close()
+	if err := b.open(); err != nil {
+		return nil, err
+	}
+	if r.rows, err = b.chosen(only); err != nil {
+		return nil, err
+	}
+	for n := range o.rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", n+1, o.rounds)
+		for _, x := range r.rows {
+			if err := x.measure(ctx, o.turn); err != nil {
+				return nil, fmt.Errorf("%s: %w", x.path, err)
+			}
+		}
+	}
+	for name, measure := range map[string]func(*report) error{"revoke to refused": b.refused, "flood": b.flood, "curve": b.curve} {
+		if only.MatchString(name) {
+			if err := measure(r); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	r.pid = b.server.PID
+	r.starts, err = b.ended()
+	return r, err
+}
+
+// chosen are the rows whose path matches.
+func (b *bench) chosen(only *regexp.Regexp) (some []*row, err error) {
+	all, err := b.rows()
+	for _, x := range all {
+		if only.MatchString(x.path) {
+			some = append(some, x)
+		}
+	}
+	return some, err
 }

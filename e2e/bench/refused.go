@@ -26,29 +26,30 @@ type refusals struct {
 }
 
 // refused revokes pairs at a steady rate. Each is asked for at the same server at once, and at a Verifier until that refuses.
-func (b *bench) refused() (refusals, error) {
+func (b *bench) refused(into *report) error {
 	v, err := client.NewVerifier(client.VerifierConfig{Server: "http://" + b.server.Addr, Service: "samples", Dialect: client.SESAR, EventsCredential: verifierKey})
 	if err != nil {
-		return refusals{}, err
+		return err
 	}
 	defer v.Close()
 	c, err := load.Dial(b.server.Addr)
 	if err != nil {
-		return refusals{}, err
+		return err
 	}
 	defer c.Close()
 	var pairs [][2]string
 	for range revocations {
 		access, refresh, err := newPair(c, b.apiKey)
 		if err != nil {
-			return refusals{}, err
+			return err
 		}
 		if _, err := v.Verify(b.ctx, access); err != nil {
-			return refusals{}, fmt.Errorf("a token that was just made: %w", err)
+			return fmt.Errorf("a token that was just made: %w", err)
 		}
 		pairs = append(pairs, [2]string{access, refresh})
 	}
-	out := refusals{client: make([]time.Duration, revocations)}
+	out := &into.refused
+	*out = refusals{client: make([]time.Duration, revocations)}
 	errs := make([]error, revocations)
 	var wg sync.WaitGroup
 	tick := time.NewTicker(time.Second / everySecond)
@@ -56,13 +57,13 @@ func (b *bench) refused() (refusals, error) {
 	for i, p := range pairs {
 		<-tick.C
 		if _, err := c.Expect(200, load.Post("/api/auth/token/blacklist/", "application/json", `{"refresh":"`+p[1]+`"}`)); err != nil {
-			return refusals{}, fmt.Errorf("revoking: %w", err)
+			return fmt.Errorf("revoking: %w", err)
 		}
 		answered := time.Now()
 		wg.Go(func() { out.client[i], errs[i] = b.untilRefused(v, p[0], answered) })
 		status, _, err := c.Do(load.Get("/symbolon/verify/samples", "Authorization: Bearer "+p[0]))
 		if err != nil {
-			return refusals{}, err
+			return err
 		}
 		if status != http.StatusUnauthorized {
 			out.same++
@@ -70,7 +71,7 @@ func (b *bench) refused() (refusals, error) {
 	}
 	wg.Wait()
 	slices.Sort(out.client)
-	return out, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 func (b *bench) untilRefused(v *client.Verifier, token string, since time.Time) (time.Duration, error) {

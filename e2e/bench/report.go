@@ -21,6 +21,7 @@ type report struct {
 	flood   flooded
 	curve   []point
 	starts  starts
+	pid     int // of the server on SQLite
 }
 
 // text is the report in Markdown.
