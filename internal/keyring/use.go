@@ -47,7 +47,7 @@ func (k *Keys) Version() uint64 { return k.set.Load().version }
 // the first is a label that keeps uses apart.
 func (k *Keys) MAC(parts ...[]byte) [sha256.Size]byte {
 	mac := hmac.New(sha256.New, k.set.Load().signing("", MAC).plain)
-	mac.Write(frame(nil, parts...))
+	mac.Write(frame(make([]byte, 0, 128), parts...))
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 
