@@ -61,6 +61,22 @@ func TestClaimsOutOfTime(t *testing.T) {
 	}
 }
 
+// What a server with a clock a little ahead has just made is waited for, and no more than that.
+func TestIssuedAMomentAhead(t *testing.T) {
+	f := newFixture(t)
+	next := f.clock.now().Unix() + 1
+	text := forge(t, "rot", token.Access, wire{Kind: token.Access, Sub: "1", GID: 1 << 40, IAT: next, NBF: next, EXP: next + 60})
+	f.clock.add(700 * time.Millisecond)
+	_, err := f.Verify(f.ctx, "rot", text, token.Access)
+	wantCode(t, err, token.Malformed)
+	f.clock.add(200 * time.Millisecond)
+	begin := time.Now()
+	f.good("rot", text)
+	if took := time.Since(begin); took < 100*time.Millisecond {
+		t.Errorf("a token of the next 100 ms was taken after %s", took)
+	}
+}
+
 // The whole of a token counts, also when it has been seen before.
 func TestVerifyTellsAlteredTokensFromCachedOnes(t *testing.T) {
 	f := newFixture(t)
