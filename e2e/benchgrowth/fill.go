@@ -14,9 +14,6 @@ const maxGrants = 10_000_000
 // nonceOf is the nonce of a grant that fill made: 64 bits, but for a few, as a real one has.
 func nonceOf(grant int) int64 { return int64(grant) * (1 << 63 / (maxGrants + 1)) }
 
-// isRevoked says so of a grant that fill made.
-func isRevoked(grant int) bool { return grant%10 == 0 }
-
 // portion is how many rows one transaction inserts.
 const portion = 250_000
 
@@ -27,7 +24,7 @@ const numbered = `WITH RECURSIVE n(i) AS (SELECT CAST(%d AS BIGINT) UNION ALL SE
 // were empty, and no more than once a grant makes its row longer.
 const generation = 2
 
-// Every row is like one that our own verbs make.
+// Every row is like one that our own verbs make. Grants whose number ends in 0 are revoked.
 var fillings = []struct {
 	per  int // grants for each row
 	text string
