@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type metrics struct {
 	verbs    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	replays  *prometheus.CounterVec
+	meters   sync.Map // :: meterKey → meter
 
 	counts atomic.Pointer[[]sqlstore.GrantCount] // of the last whole count; nil before the first
 }
@@ -85,8 +87,21 @@ var replayKinds = map[token.Outcome]string{
 
 // Verb implements token.Observer.
 func (m *metrics) Verb(name, result string, took time.Duration) {
-	m.verbs.WithLabelValues(name, result).Inc()
-	m.seconds.WithLabelValues(name).Observe(took.Seconds())
+	key := meterKey{name, result}
+	found, ok := m.meters.Load(key)
+	if !ok {
+		found, _ = m.meters.LoadOrStore(key, meter{m.verbs.WithLabelValues(name, result), m.seconds.WithLabelValues(name)})
+	}
+	found.(meter).verbs.Inc()
+	found.(meter).seconds.Observe(took.Seconds())
+}
+
+type meterKey struct{ verb, result string }
+
+// meter is where one verb with one result is counted. Looking it up by its labels costs as much as checking a token.
+type meter struct {
+	verbs   prometheus.Counter
+	seconds prometheus.Observer
 }
 
 // Replay implements token.Observer.

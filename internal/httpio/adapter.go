@@ -178,6 +178,9 @@ func (a *Adapter) call(r *http.Request, h Handler, req *Request) (resp Response)
 // parsePairs reads a query or an urlencoded body without any leniency: bad escapes,
 // semicolons and more than limit pairs are refused.
 func parsePairs(raw string, limit int) (url.Values, bool) {
+	if raw == "" {
+		return nil, true
+	}
 	if strings.Count(raw, "&") >= limit {
 		return nil, false
 	}
