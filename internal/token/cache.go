@@ -11,10 +11,11 @@ const cacheSize = 1 << 14
 
 // cache remembers tokens whose signature was good. It is keyed by the hash of
 // the whole token, its service and the version of the key rings, so that a
-// change of keys makes every entry unreachable. Times and revocation are not
-// remembered: they are looked at on every hit.
+// change of keys makes every entry unreachable, and drops them all. Times and
+// revocation are not remembered: they are looked at on every hit.
 type cache struct {
 	mu       sync.RWMutex
+	version  uint64              // of the key rings under which all entries were made
 	new, old map[[32]byte]Claims // old is dropped when new is full
 }
 
@@ -39,10 +40,14 @@ func (c *cache) get(k [32]byte) (Claims, bool) {
 	return v, ok
 }
 
-func (c *cache) put(k [32]byte, v Claims) {
+// put takes the version that k was made with.
+func (c *cache) put(k [32]byte, v Claims, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.new) >= cacheSize {
+	switch {
+	case version != c.version:
+		c.old, c.new, c.version = nil, map[[32]byte]Claims{}, version
+	case len(c.new) >= cacheSize:
 		c.old, c.new = c.new, map[[32]byte]Claims{}
 	}
 	c.new[k] = v

@@ -92,7 +92,7 @@ func TestCacheIsBoundedAndKeyedByAll(t *testing.T) {
 		seen[k] = true
 	}
 	for i := range 5 * cacheSize {
-		c.put([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, Claims{Grant: int64(i)})
+		c.put([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, Claims{Grant: int64(i)}, 1)
 	}
 	if n := len(c.new) + len(c.old); n > 2*cacheSize {
 		t.Errorf("%d entries", n)
@@ -100,6 +100,10 @@ func TestCacheIsBoundedAndKeyedByAll(t *testing.T) {
 	last := 5*cacheSize - 1
 	if v, ok := c.get([32]byte{byte(last), byte(last >> 8), byte(last >> 16)}); !ok || v.Grant != int64(last) {
 		t.Error("the newest entry is gone")
+	}
+	c.put([32]byte{1}, Claims{Grant: 7}, 2)
+	if n := len(c.new) + len(c.old); n != 1 {
+		t.Errorf("%d entries after a change of keys, of which one can be reached", n)
 	}
 }
 

@@ -80,13 +80,14 @@ func (e *Engine) openCached(svc *Service, token string) (Claims, error) {
 	if len(token) > jws.MaxToken {
 		return e.open(svc, token) // which says so; not worth hashing
 	}
-	key := e.cache.key(svc.Name, token, e.keys.Version())
+	version := e.keys.Version()
+	key := e.cache.key(svc.Name, token, version)
 	if c, ok := e.cache.get(key); ok {
 		return c, nil
 	}
 	c, err := e.open(svc, token)
 	if err == nil {
-		e.cache.put(key, c)
+		e.cache.put(key, c, version)
 	}
 	return c, err
 }
