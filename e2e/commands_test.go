@@ -441,7 +441,7 @@ func TestRestored(t *testing.T) {
 	alive(t, s, got)
 	commandOn(t, s, 1, "restored") // beside a server it is refused
 	s.stop(t)
-	commandOn(t, s, 0, "restored")
+	commandOn(t, s, 0, "restored", "--keep-keys")
 	s = startDev(t, s.dir)
 	refused(t, s, commandBound, "a pair from before the restore", got)
 	within(t, commandBound, "a pair made after the restore works", func() bool {

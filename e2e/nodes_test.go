@@ -5,6 +5,7 @@ package e2e
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -152,6 +153,16 @@ func (c *cluster) pair(name string) (access, refresh string) {
 	key := c.run("apikey", "create", "--account", name, "--name", "e2e").out
 	r := c.nodes[0].pair(c.t, keyIn(c.t, key))
 	return r.member("access"), r.member("refresh")
+}
+
+// apikey makes an API key of an account.
+func (c *cluster) apikey(account string) (key apikey) {
+	c.t.Helper()
+	r := c.run("apikey", "create", "--account", account, "--name", "e2e", "--json")
+	if err := json.Unmarshal([]byte(r.out), &key); err != nil {
+		c.t.Fatalf("apikey create printed %q: %v", r.out, err)
+	}
+	return key
 }
 
 // keyIn finds the API key in what `apikey create` prints.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"symbolon/internal/app"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -87,8 +88,14 @@ func (c *backupCommand) Run(ctx context.Context, t *terminal, all *commands) err
 	})
 }
 
+// keepKeys says that nothing of the kind ended between a backup and now.
+type keepKeys struct {
+	KeepKeys bool `help:"Let API keys and signing keys stay: only if none was revoked or removed since the backup was made."`
+}
+
 type restoreCommand struct {
 	File string `arg:"" help:"Backup to put in the place of the database."`
+	keepKeys
 }
 
 // Run wants the server stopped.
@@ -98,7 +105,7 @@ func (c *restoreCommand) Run(ctx context.Context, t *terminal, all *commands) er
 		return err
 	}
 	now := time.Now()
-	kept, at, err := app.Restore(ctx, conf, c.File, now)
+	kept, at, err := app.Restore(ctx, conf, c.File, now, c.KeepKeys)
 	if err != nil {
 		return err
 	}
@@ -109,17 +116,17 @@ func (c *restoreCommand) Run(ctx context.Context, t *terminal, all *commands) er
 	if kept != "" {
 		fmt.Fprintln(t.out, "the database as it was is kept as", kept)
 	}
-	return printEpoch(t, at)
+	return c.printEpoch(t, at)
 }
 
-type restoredCommand struct{}
+type restoredCommand struct{ keepKeys }
 
 // Run wants the server stopped: one that runs could refresh an old token before it
 // hears of the new epoch.
-func (restoredCommand) Run(ctx context.Context, t *terminal, all *commands) error {
+func (c *restoredCommand) Run(ctx context.Context, t *terminal, all *commands) error {
 	return all.with(ctx, t, app.Options{Alone: true}, func(a *app.App) error {
 		now := time.Now()
-		at, err := a.Store.NewEpoch(ctx, token.Operator(), now)
+		at, err := a.Store.NewEpoch(ctx, sqlstore.EpochVerb{By: token.Operator(), Now: now, KeepKeys: c.KeepKeys})
 		if err != nil {
 			return err
 		}
@@ -127,14 +134,18 @@ func (restoredCommand) Run(ctx context.Context, t *terminal, all *commands) erro
 		if all.JSON {
 			return t.printJSON(map[string]any{"epoch": at.Epoch})
 		}
-		return printEpoch(t, at)
+		return c.printEpoch(t, at)
 	})
 }
 
 // nextSecond waits until what is made counts as made after the epoch began.
 func nextSecond(now time.Time) { time.Sleep(time.Until(now.Truncate(time.Second).Add(time.Second))) }
 
-func printEpoch(t *terminal, at token.Position) error {
-	_, err := fmt.Fprintf(t.out, "epoch %d has begun: every token made before now is refused\n", at.Epoch)
+func (k keepKeys) printEpoch(t *terminal, at token.Position) error {
+	rest := "API keys have ended; accounts are as they were at the backup: disable again whom you had disabled since"
+	if k.KeepKeys {
+		rest = "API keys and accounts are as they were at the backup: end again what ended since"
+	}
+	_, err := fmt.Fprintf(t.out, "epoch %d has begun: every token made before now is refused\n%s\n", at.Epoch, rest)
 	return err
 }

@@ -22,15 +22,16 @@ func (a *App) Backup(ctx context.Context, file string) error {
 	return db.Backup(ctx, file)
 }
 
-// Restore puts a backup in the place of the database while no server runs, and begins a new epoch in it. It returns where
-// the old database is kept, "" if there was none. Tokens made before the next full second are refused.
-func Restore(ctx context.Context, c *config.Config, file string, now time.Time) (kept string, at token.Position, err error) {
+// Restore puts a backup in the place of the database while no server runs, and begins a new epoch in it, in which API keys
+// and signing keys stay if that is asked for. It returns where the old database is kept, "" if there was none. Tokens made
+// before the next full second are refused.
+func Restore(ctx context.Context, c *config.Config, file string, now time.Time, keepKeys bool) (kept string, at token.Position, err error) {
 	if c.OnPostgres() {
 		return "", at, errUsePgDump
 	}
 	kept, err = sqlite.Restore(ctx, file, sqlitePath(c), now, func(db *sqlite.DB) (err error) {
 		store := sqlstore.New(db, nil, func() time.Time { return now })
-		at, err = store.NewEpoch(ctx, token.Operator(), now)
+		at, err = store.NewEpoch(ctx, sqlstore.EpochVerb{By: token.Operator(), Now: now, KeepKeys: keepKeys})
 		return err
 	})
 	return kept, at, err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"symbolon/internal/config"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -276,9 +277,14 @@ func TestRestoredIsInTheLists(t *testing.T) {
 	e := newEnv(t, nil)
 	pair := e.issue("samples", e.ada.ID).Access.Reveal()
 	lost := e.app.Engine.Place(5000) // given out after the backup
-	if _, err := e.app.Store.NewEpoch(t.Context(), token.Operator(), e.now()); err != nil {
+	if _, err := e.app.Store.NewEpoch(t.Context(), sqlstore.EpochVerb{By: token.Operator(), Now: e.now()}); err != nil {
 		t.Fatal(err)
 	}
+	if err := e.app.Close(); err != nil { // as it must be
+		t.Fatal(err)
+	}
+	e.app = e.open(e.app.Config)
+	e.serve()
 	e.advance(2 * time.Second)
 	fresh := e.issue("samples", e.ada.ID)
 	if !e.bit(pair) || e.bit(fresh.Access.Reveal()) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"symbolon/internal/secret"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -133,7 +134,7 @@ func TestBrowserRefusals(t *testing.T) {
 func TestBrowserOfAnotherEpoch(t *testing.T) {
 	f := newFixture(t)
 	_, s := f.browser()
-	_, err := f.store.NewEpoch(f.ctx, token.Operator(), f.clock.now())
+	_, err := f.store.NewEpoch(f.ctx, sqlstore.EpochVerb{By: token.Operator(), Now: f.clock.now()})
 	check(t, err)
 	f.wait(time.Second)
 	f.browserIs(s, token.Revoked)

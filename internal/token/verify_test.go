@@ -9,6 +9,7 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/jws"
 	"symbolon/internal/secret"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -194,7 +195,7 @@ func TestNewEpochEndsEveryTokenMadeBefore(t *testing.T) {
 	f := newFixture(t)
 	before := f.issue("rot")
 	f.clock.add(time.Minute)
-	_, err := f.store.NewEpoch(f.ctx, token.Operator(), f.clock.now())
+	_, err := f.store.NewEpoch(f.ctx, sqlstore.EpochVerb{By: token.Operator(), Now: f.clock.now()})
 	check(t, err)
 	check(t, f.CatchUp(f.ctx))
 	f.dead("rot", before.Access.Reveal(), token.Revoked)

@@ -4,11 +4,15 @@ import (
 	"time"
 
 	"symbolon/internal/account"
+	"symbolon/internal/audit"
+	"symbolon/internal/keyring"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
 var clockTests = map[string]func(*kit){
 	"EpochEndsTheHistory":      epochEndsTheHistory,
+	"EpochEndsKeys":            epochEndsKeys,
 	"ClockBackRevivesNothing":  clockBackRevivesNothing,
 	"ClockBackSparesReplays":   clockBackSparesReplays,
 	"ClockForwardAndBack":      clockForwardAndBack,
@@ -113,7 +117,7 @@ func epochJumps(k *kit) {
 	before := k.issue(token.Pair, "samples", ada)
 	_, old, err := k.Since(ctx, 0, 0)
 	k.must(err)
-	at, err := k.NewEpoch(ctx, operator, k.now())
+	at, err := k.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: k.now()})
 	k.must(err)
 	equal(k, "epoch", at.Epoch, old.Epoch+1)
 	entries, now, err := k.Since(ctx, old.Seq, 0)
@@ -138,11 +142,11 @@ func epochJumps(k *kit) {
 func nextSecond(t time.Time) time.Time { return t.Truncate(time.Second).Add(time.Second) }
 
 func epochMovesOnlyForward(k *kit) {
-	_, err := k.NewEpoch(ctx, operator, k.now()) // before there is any grant
+	_, err := k.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: k.now()}) // before there is any grant
 	k.must(err)
 	high := nextSecond(k.now())
 	k.pass(-time.Hour)
-	at, err := k.NewEpoch(ctx, operator, k.now())
+	at, err := k.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: k.now()})
 	k.must(err)
 	equal(k, "position", at, token.Position{Epoch: 3, Seq: 1})
 	equal(k, "not_before", k.load()[0].At, high)
@@ -155,7 +159,7 @@ func epochMovesOnlyForward(k *kit) {
 func epochEndsTheHistory(k *kit) {
 	ada := k.person("ada")
 	pair, key := k.issue(token.Pair, "samples", ada), k.issue(token.APIKey, "", ada)
-	_, err := k.NewEpoch(ctx, operator, k.now())
+	_, err := k.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: k.now(), KeepKeys: true})
 	k.must(err)
 	k.reopen()
 	equal(k, "pair is revoked", k.grant(pair.ID).RevokedAt.IsZero(), false)
@@ -167,4 +171,30 @@ func epochEndsTheHistory(k *kit) {
 		k.Errorf("lost are %v, the next grant is %d", lost, next.ID)
 	}
 	equal(k, "the next is live", k.grant(next.ID).RevokedAt.IsZero(), true)
+}
+
+// epochEndsKeys: an API key may have been revoked, and a signing key removed, since the backup was made.
+func epochEndsKeys(k *kit) {
+	key := k.issue(token.APIKey, "", k.person("ada"))
+	mac := signingKey("mac")
+	mac.Service, mac.Purpose = "", "mac"
+	for _, s := range []keyring.Key{mac, signingKey("stolen")} {
+		_, err := k.AddKey(ctx, s)
+		k.must(err)
+	}
+	k.must(k.PublishKey(ctx, act, published("next")))
+	v := sqlstore.EpochVerb{By: operator, Now: k.now(), KeepKeys: true}
+	_, err := k.NewEpoch(ctx, v)
+	k.must(err)
+	k.keysAre("mac signing", "stolen signing", "next published")
+	equal(k, "state of a key that is kept", k.grant(key.ID).State(k.now()), "live")
+	v.KeepKeys = false
+	_, err = k.NewEpoch(ctx, v)
+	k.must(err)
+	k.keysAre("mac signing", "stolen gone", "next gone")
+	equal(k, "state of a key that is not", k.grant(key.ID).State(k.now()), "revoked")
+	equal(k, "audit lines of keys removed", k.lines(audit.KeyRemoved, 0), 2)
+	signs, err := k.AddKey(ctx, signingKey("stolen")) // pinned by the configuration, as before
+	k.must(err)
+	equal(k, "state of a key that is configured", signs.State, "signing")
 }

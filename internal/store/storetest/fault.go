@@ -13,6 +13,7 @@ import (
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
 	"symbolon/internal/keyring"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -357,7 +358,7 @@ func prepareDeleteGroup(k *kit) func() error {
 
 func prepareNewEpoch(k *kit) func() error {
 	k.team()
-	return func() error { _, err := k.NewEpoch(ctx, operator, start); return err }
+	return func() error { _, err := k.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: start}); return err }
 }
 
 func prepareAddKey(k *kit) func() error {

@@ -12,6 +12,7 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -41,7 +42,7 @@ func issueRaisesTheHead(k *kit) {
 	ada := k.person("ada")
 	first := k.issue(token.Pair, "samples", ada)
 	equal(k, "head", head(), first.ID)
-	_, err := k.NewEpoch(ctx, operator, k.now())
+	_, err := k.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: k.now()})
 	k.must(err)
 	jumped := k.issue(token.Pair, "samples", ada)
 	equal(k, "head", head(), jumped.ID)

@@ -98,11 +98,8 @@ func nodeBehindCutsAll(k *kit) {
 	equal(k, "stale entries", k.inFeed(func(e token.Entry) bool {
 		return e.Kind == token.EntryStale && e.Grant == g.ID && !e.At.Before(k.now())
 	}), 1)
-	if _, err := behind.(interface {
-		NewEpoch(context.Context, token.Caller, time.Time) (token.Position, error)
-	}).NewEpoch(ctx, operator, early); err != nil {
-		k.Fatal(err)
-	}
+	_, err = behind.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: early})
+	k.must(err)
 	for _, e := range k.load() {
 		if e.Kind == token.EntryNotBefore && e.At.Before(k.now()) {
 			k.Errorf("the epoch begins %s early", k.now().Sub(e.At))

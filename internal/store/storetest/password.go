@@ -6,6 +6,7 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/audit"
+	"symbolon/internal/store/sqlstore"
 	"symbolon/internal/token"
 )
 
@@ -188,7 +189,7 @@ func resetPurged(k *kit) {
 func resetOfAnotherEpoch(k *kit) {
 	k.person("ada")
 	k.addReset("ada", 1)
-	_, err := k.NewEpoch(ctx, operator, k.now())
+	_, err := k.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: k.now()})
 	k.must(err)
 	_, err = k.useReset(1, "$x")
 	k.accountRefused(err, account.ErrNotFound)

@@ -421,7 +421,7 @@ func (h *past) lesserStep(who *someone, n int) string {
 	case 11:
 		if h.epochs < 2 {
 			h.epochs++
-			_, err := h.NewEpoch(ctx, operator, h.now())
+			_, err := h.NewEpoch(ctx, sqlstore.EpochVerb{By: operator, Now: h.now()})
 			h.must(err)
 			return "epoch"
 		}

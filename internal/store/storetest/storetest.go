@@ -23,7 +23,7 @@ type Store interface {
 	token.Store
 	account.Store
 	keyring.Store
-	NewEpoch(context.Context, token.Caller, time.Time) (token.Position, error)
+	NewEpoch(context.Context, sqlstore.EpochVerb) (token.Position, error)
 	Applications(ctx context.Context, service string, from, to time.Time) ([]token.Grant, error)
 	Audit(context.Context, audit.Filter) ([]audit.Event, error)
 	Close() error

@@ -76,7 +76,7 @@ func (s *Server) Standby(name string) (*Server, error) {
 	other := &Server{bin: s.bin, dir: dir, settings: s.settings}
 	return other, other.begin(func() error {
 		from := fmt.Sprintf("host=127.0.0.1 port=%d user=symbolon application_name=%s", s.Port, name)
-		backup := other.command("pg_basebackup", "-d", from, "-D", filepath.Join(dir, "data"), "-R", "-X", "stream", "-c", "fast")
+		backup := other.Command("pg_basebackup", "-d", from, "-D", filepath.Join(dir, "data"), "-R", "-X", "stream", "-c", "fast")
 		if out, err := backup.CombinedOutput(); err != nil {
 			return fmt.Errorf("pg_basebackup: %w\n%s", err, out)
 		}
@@ -105,7 +105,7 @@ func (s *Server) prepare() (err error) {
 }
 
 func (s *Server) make() error {
-	initdb := s.command("initdb", "-D", filepath.Join(s.dir, "data"), "-U", "symbolon", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+	initdb := s.Command("initdb", "-D", filepath.Join(s.dir, "data"), "-U", "symbolon", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -121,7 +121,8 @@ func freePort() (int, error) {
 	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (s *Server) command(name string, args ...string) *exec.Cmd {
+// Command is one of the release's programs, to be run as the server's user in its folder.
+func (s *Server) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	if os.Getuid() == 0 {
@@ -137,7 +138,7 @@ func (s *Server) Run() error {
 	for _, x := range s.settings {
 		args = append(args, "-c", x)
 	}
-	cmd := s.command("postgres", args...)
+	cmd := s.Command("postgres", args...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -211,13 +212,13 @@ func (s *Server) Copy(from, to string) error {
 	if err := s.Create(to); err != nil {
 		return err
 	}
-	dump := s.command("pg_dump", s.URL(from))
+	dump := s.Command("pg_dump", s.URL(from))
 	var out, words bytes.Buffer
 	dump.Stdout, dump.Stderr = &out, &words
 	if err := dump.Run(); err != nil {
 		return fmt.Errorf("pg_dump: %w\n%s", err, words.String())
 	}
-	load := s.command("psql", "-q", "-v", "ON_ERROR_STOP=1", s.URL(to))
+	load := s.Command("psql", "-q", "-v", "ON_ERROR_STOP=1", s.URL(to))
 	load.Stdin = &out
 	if words, err := load.CombinedOutput(); err != nil {
 		return fmt.Errorf("psql: %w\n%s", err, words)
