@@ -6,7 +6,7 @@ PICTURES  ?= /tmp/symbolon-pictures
 SOAKTIME  ?= 1h
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: run demo build test unit e2e check race fuzz bench bench-nodes bench-growth microbench soak tools clean
+.PHONY: run demo build test unit e2e check race fuzz bench bench-nodes bench-growth microbench profile soak tools clean
 
 ## run: the service with no configuration at all; prints curl lines to paste
 run: build
@@ -73,9 +73,14 @@ soak: tools build
 microbench:
 	@$(GO) test -run '^$$' -bench . -benchmem -count 6 $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u)
 
+## profile: where the CPU time of the hottest paths goes, into docs/profiles
+profile: tools
+	$(GO) build -trimpath -tags profile -o symbolon-profile ./cmd/symbolon
+	$(GO) run -tags e2e ./e2e/bench -binary ./symbolon-profile -profiles docs/profiles
+
 # Programs that the tests run. As root, missing ones are installed from Debian's packages.
 tools:
 	@sh e2e/tools.sh
 
 clean:
-	rm -f symbolon
+	rm -f symbolon symbolon-profile
