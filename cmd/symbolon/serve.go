@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -30,14 +29,7 @@ const devData = "data"
 // configName is the configuration's name in a data folder.
 const configName = "symbolon.yaml"
 
-// collectAt makes the heap grow by twice what lives, where Go's own 100 % is once: what lives is a few MB, so under load
-// that collects many times a second. With 10^5 grants it costs 4 MiB after load.
-const collectAt = 200
-
 func (c *serveCommand) Run(ctx context.Context, t *terminal, all *commands) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
 	conf, ln, err := c.listen(t, all)
 	if err != nil {
 		return err
