@@ -30,7 +30,7 @@ type space struct {
 func newSpace(t *testing.T) *space {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("making a network namespace needs root")
+		t.Fatal("making a network namespace needs root: run `make e2e` as root")
 	}
 	removeLeftSpaces(t)
 	pid := os.Getpid()

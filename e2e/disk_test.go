@@ -15,7 +15,7 @@ import (
 // room again it all goes on without a restart. It needs root, to mount a small disk.
 func TestDiskFull(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("mounting a small disk needs root")
+		t.Fatal("mounting a small disk needs root: run `make e2e` as root")
 	}
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m"); err != nil {

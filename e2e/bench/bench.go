@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -161,27 +160,4 @@ func (b *bench) person(a *app.App, name string) (pair, error) {
 	}
 	beside, err := a.Companions(b.ctx, "ecology", t)
 	return pair{t.Access.Reveal(), beside["pasta-token"]}, err
-}
-
-// newPair gets a pair of samples from a server for an API key.
-func newPair(c *load.Conn, key string) (access, refresh string, err error) {
-	text, err := c.Expect(200, load.Post("/api/auth/token/", "application/json", "", "Authorization: Bearer "+key))
-	var p struct{ Access, Refresh string }
-	if err == nil {
-		err = json.Unmarshal(text, &p)
-	}
-	return p.Access, p.Refresh, err
-}
-
-// keyFor makes an account and an API key on a server by commands.
-func keyFor(s *load.Server, name string) (string, error) {
-	if _, err := s.Command("account", "add", name); err != nil {
-		return "", err
-	}
-	text, err := s.Command("apikey", "create", "--account", name, "--name", "bench")
-	var made struct{ Key string }
-	if err == nil {
-		err = json.Unmarshal(text, &made)
-	}
-	return made.Key, err
 }

@@ -18,11 +18,11 @@ func (b *bench) flood(into *report) error {
 		return err
 	}
 	defer c.Close()
-	access, _, err := newPair(c, b.apiKey)
+	p, err := load.NewPair(c, b.apiKey)
 	if err != nil {
 		return err
 	}
-	ask, err := asking(b.server, 4, load.Get("/symbolon/verify/samples", "Authorization: Bearer "+access))
+	ask, err := asking(b.server, 4, p.Ask())
 	if err != nil {
 		return err
 	}

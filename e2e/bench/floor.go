@@ -92,7 +92,8 @@ func (a *answer) work(own *ecdsa.PrivateKey, r *http.Request) bool {
 			return false
 		}
 	default:
-		return r.Header.Get("Authorization") != "" || r.Header.Get("X-Anonymous") == ""
+		_ = r.Header.Get("Authorization")
+		return true
 	}
 	return a.Work == "verify" || signed(own, a.Body)
 }

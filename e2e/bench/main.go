@@ -18,6 +18,14 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"symbolon/e2e/load"
+)
+
+// What it writes stands between these in docs/performance.md.
+const (
+	beginMark = "<!-- begin of what `make bench` writes -->"
+	endMark   = "<!-- end of what `make bench` writes -->"
 )
 
 // limit ends a run that hangs.
@@ -67,7 +75,7 @@ func (o options) run(ctx context.Context) error {
 	if o.write == "" {
 		return nil
 	}
-	return errors.Join(r.plots(o.write), replaceBetween(o.write+"/performance.md", text))
+	return errors.Join(r.plots(o.write), load.Publish(o.write+"/performance.md", beginMark, endMark, text))
 }
 
 // measure measures in turns, never two things at once.

@@ -37,16 +37,16 @@ func (b *bench) refused(into *report) error {
 		return err
 	}
 	defer c.Close()
-	var pairs [][2]string
+	var pairs []load.Pair
 	for range revocations {
-		access, refresh, err := newPair(c, b.apiKey)
+		p, err := load.NewPair(c, b.apiKey)
 		if err != nil {
 			return err
 		}
-		if _, err := v.Verify(b.ctx, access); err != nil {
+		if _, err := v.Verify(b.ctx, p.Access); err != nil {
 			return fmt.Errorf("a token that was just made: %w", err)
 		}
-		pairs = append(pairs, [2]string{access, refresh})
+		pairs = append(pairs, p)
 	}
 	out := &into.refused
 	*out = refusals{client: make([]time.Duration, revocations)}
@@ -56,12 +56,12 @@ func (b *bench) refused(into *report) error {
 	defer tick.Stop()
 	for i, p := range pairs {
 		<-tick.C
-		if _, err := c.Expect(200, load.Post("/api/auth/token/blacklist/", "application/json", `{"refresh":"`+p[1]+`"}`)); err != nil {
+		if err := p.Revoke(c); err != nil {
 			return fmt.Errorf("revoking: %w", err)
 		}
 		answered := time.Now()
-		wg.Go(func() { out.client[i], errs[i] = b.untilRefused(v, p[0], answered) })
-		status, _, err := c.Do(load.Get("/symbolon/verify/samples", "Authorization: Bearer "+p[0]))
+		wg.Go(func() { out.client[i], errs[i] = b.untilRefused(v, p.Access, answered) })
+		status, _, err := c.Do(p.Ask())
 		if err != nil {
 			return err
 		}

@@ -3,14 +3,14 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"symbolon/e2e/load"
 )
 
 // report is everything that one run has measured.
@@ -27,7 +27,7 @@ type report struct {
 // text is the report in Markdown.
 func (r *report) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s; fdatasync of 8 kB: median %s.\n\n", machine(), r.flush.Round(time.Microsecond))
+	fmt.Fprintf(&b, "%s at the end; fdatasync of 8 kB: median %s.\n\n", load.Machine(), r.flush.Round(time.Microsecond))
 	fmt.Fprintln(&b, "| path | floor | rate | floor's rate | p50 | p99 | CPU | floor's CPU | share by CPU | share by rate | goal |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, x := range r.rows {
@@ -102,24 +102,6 @@ func short(d time.Duration) string {
 	}
 }
 
-// machine names what the absolute figures belong to.
-func machine() string {
-	model := "unknown processor"
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(info)) {
-			if name, ok := strings.CutPrefix(line, "model name"); ok {
-				model = strings.TrimSpace(strings.TrimLeft(name, "\t :"))
-				break
-			}
-		}
-	}
-	busy := "?"
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		busy, _, _ = strings.Cut(string(load), " ")
-	}
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s, load average at the end %s", model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), busy)
-}
-
 // flushTime is the disk's own price of making a commit durable.
 func flushTime(dir string) (time.Duration, error) {
 	f, err := os.CreateTemp(dir, "flush")
@@ -140,23 +122,4 @@ func flushTime(dir string) (time.Duration, error) {
 		times = append(times, time.Since(begin))
 	}
 	return median(times), nil
-}
-
-const (
-	textBegin = "<!-- written by make bench -->\n"
-	textEnd   = "<!-- end of what make bench writes -->\n"
-)
-
-// replaceBetween puts the text between two marks of a file.
-func replaceBetween(file, text string) error {
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := bytes.Cut(old, []byte(textBegin))
-	_, after, closed := bytes.Cut(rest, []byte(textEnd))
-	if !ok || !closed {
-		return fmt.Errorf("%s lacks the marks %q and %q", file, textBegin, textEnd)
-	}
-	return os.WriteFile(file, slices.Concat(before, []byte(textBegin+"\n"+text+"\n"+textEnd), after), 0o644)
 }

@@ -11,6 +11,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -65,11 +67,11 @@ func member(text []byte, name string) string {
 func chains(s *load.Server, key string, n int, made chan<- string) (*side, error) {
 	var failed error
 	x, err := ofServer(s, n, func(_ int, c *load.Conn) func() error {
-		_, refresh, err := newPair(c, key)
+		p, err := load.NewPair(c, key)
 		if err != nil {
 			failed = err
 		}
-		return chain(c, refresh, made)
+		return chain(c, p.Refresh, made)
 	})
 	if err == nil {
 		err = failed
@@ -100,7 +102,7 @@ func (b *bench) rotations() ([]*row, error) {
 }
 
 func (b *bench) remoteRotations() ([]*row, error) {
-	key, err := keyFor(b.remote, "demo")
+	key, err := b.remote.APIKey("demo")
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +140,8 @@ const (
 	floorList = "/5"
 )
 
+const verify = "/symbolon/verify/samples"
+
 // checks are questions whether a request may go on, with tokens that were met before and tokens that were not.
 func (b *bench) checks() ([]*row, error) {
 	c, err := load.Dial(b.server.Addr)
@@ -145,53 +149,57 @@ func (b *bench) checks() ([]*row, error) {
 		return nil, err
 	}
 	defer c.Close()
-	access, _, err := newPair(c, b.apiKey)
+	p, err := load.NewPair(c, b.apiKey)
 	if err != nil {
 		return nil, err
 	}
-	const path = "/symbolon/verify/samples"
-	seen, err := copyOf(b.server, "GET", path, access, "")
+	logged, err := b.logging.Command("token", "issue", "--service", "samples", "--account", "demo")
+	var elsewhere load.Pair
+	if err == nil {
+		err = json.Unmarshal(logged, &elsewhere)
+	}
+	if err == nil {
+		err = b.teachChecks(p)
+	}
 	if err != nil {
 		return nil, err
+	}
+	many, errMany := b.seen("%d at once", b.server, crowd, 0.8, p)
+	one, errOne := b.seen("%d at once", b.server, 1, 0.8, p)
+	slow, errSlow := b.seen("%d at once, each request logged", b.logging, crowd, 0, elsewhere)
+	fresh, errFresh := b.fresh(p)
+	return []*row{many, one, slow, fresh}, errors.Join(errMany, errOne, errSlow, errFresh)
+}
+
+// teachChecks gives the bare server the answer to the pair's question, on a path without and one with a signature to check.
+func (b *bench) teachChecks(p load.Pair) error {
+	seen, err := copyOf(b.server, "GET", verify, p.Access, "")
+	if err != nil {
+		return err
 	}
 	unseen := seen
 	unseen.Work = "verify"
 	if unseen.X, unseen.Y, err = publicKey(b.server, "samples"); err != nil {
-		return nil, err
-	}
-	for at, a := range map[string]answer{floorSeen: seen, floorNew: unseen} {
-		if err := teach(b.floor, at, a); err != nil {
-			return nil, err
-		}
-	}
-	var all []*row
-	ask := func(name string, s *load.Server, n int, goal float64, access string) error {
-		ours, err := asking(s, n, load.Get(path, "Authorization: Bearer "+access))
-		if err != nil {
-			return err
-		}
-		floor, err := asking(b.floor, n, load.Get(floorSeen, "Authorization: Bearer "+access))
-		all = append(all, &row{path: name, against: "bare handler, same answer", byCPU: goal, ours: ours, floor: floor})
 		return err
 	}
-	if err := ask(fmt.Sprintf("verify, token seen before, %d at once", crowd), b.server, crowd, 0.8, access); err != nil {
-		return nil, err
-	}
-	if err := ask("verify, token seen before, 1 at once", b.server, 1, 0.8, access); err != nil {
-		return nil, err
-	}
-	logged, err := b.loggedToken()
+	return errors.Join(teach(b.floor, floorSeen, seen), teach(b.floor, floorNew, unseen))
+}
+
+func (b *bench) seen(how string, s *load.Server, n int, goal float64, p load.Pair) (*row, error) {
+	ours, err := asking(s, n, p.Ask())
 	if err != nil {
 		return nil, err
 	}
-	if err := ask(fmt.Sprintf("verify, token seen before, %d at once, each request logged", crowd), b.logging, crowd, 0, logged); err != nil {
-		return nil, err
-	}
-	fresh, err := ofServer(b.server, crowd, func(_ int, c *load.Conn) func() error {
+	floor, err := asking(b.floor, n, load.Get(floorSeen, "Authorization: Bearer "+p.Access))
+	return &row{path: "verify, token seen before, " + fmt.Sprintf(how, n), against: "bare handler, same answer", byCPU: goal, ours: ours, floor: floor}, err
+}
+
+func (b *bench) fresh(p load.Pair) (*row, error) {
+	ours, err := ofServer(b.server, crowd, func(_ int, c *load.Conn) func() error {
 		return func() error {
 			select {
 			case token := <-b.unseen:
-				_, err := c.Expect(200, load.Get(path, "Authorization: Bearer "+token))
+				_, err := c.Expect(200, load.Pair{Access: token}.Ask())
 				return err
 			default:
 				return load.ErrEnough
@@ -201,15 +209,8 @@ func (b *bench) checks() ([]*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	floor, err := asking(b.floor, crowd, load.Get(floorNew, "Authorization: Bearer "+access))
-	all = append(all, &row{path: fmt.Sprintf("verify, token new, %d at once", crowd), against: "bare handler + raw ES256 verify", byCPU: 0.8,
-		ours: fresh, floor: floor})
-	return all, err
-}
-
-func (b *bench) loggedToken() (string, error) {
-	text, err := b.logging.Command("token", "issue", "--service", "samples", "--account", "demo")
-	return member(text, `"access": "`) + member(text, `"access":"`), err
+	floor, err := asking(b.floor, crowd, load.Get(floorNew, "Authorization: Bearer "+p.Access))
+	return &row{path: fmt.Sprintf("verify, token new, %d at once", crowd), against: "bare handler + raw ES256 verify", byCPU: 0.8, ours: ours, floor: floor}, err
 }
 
 // pairRefreshes are refreshes at ecology: of both tokens, the legacy one signed anew, and of the edi-token alone.

@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"symbolon/e2e/load"
 )
 
 // Each size has a fifth as many accounts, and a tenth of its grants is revoked. The first is the measure of the others.
@@ -40,7 +42,7 @@ func main() {
 	text, err := run(o, *sizes, strings.Split(*stores, ","))
 	fmt.Print(text)
 	if err == nil && *write {
-		err = publish("docs/performance.md", text)
+		err = load.Publish("docs/performance.md", beginMark, endMark, text)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchgrowth:", err)
@@ -56,7 +58,7 @@ func run(o options, sizes string, stores []string) (text string, err error) {
 		return "", fmt.Errorf("making a folder: %w", err)
 	}
 	defer os.RemoveAll(o.dir)
-	text = machine() + "\n"
+	text = load.Machine() + " at the beginning.\n\n"
 	for _, name := range stores {
 		begin := time.Now()
 		open, ok := map[string]func(string) (engine, error){"sqlite": newSQLite, "postgres": newPostgres}[name]

@@ -4,8 +4,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -17,20 +15,6 @@ const (
 	beginMark = "<!-- begin of what `make bench-growth` writes -->"
 	endMark   = "<!-- end of what `make bench-growth` writes -->"
 )
-
-// publish puts text between the two marks of a file.
-func publish(file, text string) error {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	before, rest, begun := strings.Cut(string(content), beginMark)
-	_, after, ended := strings.Cut(rest, endMark)
-	if !begun || !ended {
-		return fmt.Errorf("%s holds no %q and %q", file, beginMark, endMark)
-	}
-	return os.WriteFile(file, []byte(before+beginMark+"\n\n"+text+"\n"+endMark+after), 0o644)
-}
 
 func (r *report) text(took time.Duration) string {
 	var b strings.Builder
@@ -124,18 +108,4 @@ func short(n int) string {
 		return fmt.Sprintf("%d k", n/1000)
 	}
 	return fmt.Sprint(n)
-}
-
-// machine names what the absolute figures belong to.
-func machine() string {
-	model, busy := "unknown processor", "?"
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		_, rest, _ := strings.Cut(string(info), "model name")
-		line, _, _ := strings.Cut(rest, "\n")
-		model = strings.TrimSpace(strings.TrimLeft(line, "\t :"))
-	}
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		busy, _, _ = strings.Cut(string(text), " ")
-	}
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s, load average %s at the beginning.\n", model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), busy)
 }

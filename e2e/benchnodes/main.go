@@ -81,37 +81,11 @@ func run(binary string) error {
 		defer s.Kill()
 		all = append(all, s)
 	}
-	key, err := apiKey(all[0])
+	key, err := all[0].APIKey("ada")
 	if err != nil {
 		return err
 	}
 	return errors.Join(revoke(all, key), rotate(all, key))
-}
-
-func apiKey(s *load.Server) (string, error) {
-	if _, err := s.Command("account", "add", "ada"); err != nil {
-		return "", err
-	}
-	out, err := s.Command("apikey", "create", "--account", "ada", "--name", "bench")
-	var made struct{ Key string }
-	if err == nil {
-		err = json.Unmarshal(out, &made)
-	}
-	return made.Key, err
-}
-
-type pair struct{ Access, Refresh string }
-
-func newPair(c *load.Conn, key string) (p pair, err error) {
-	out, err := c.Expect(http.StatusOK, load.Post("/api/auth/token/", "application/json", "", "Authorization: Bearer "+key))
-	if err == nil {
-		err = json.Unmarshal(out, &p)
-	}
-	return p, err
-}
-
-func (p pair) ask() []byte {
-	return load.Get("/symbolon/verify/samples", "Authorization: Bearer "+p.Access)
 }
 
 // revoke revokes at the first server at a steady rate, each pair while another server, which has met its token, is asked
@@ -122,10 +96,10 @@ func revoke(all []*load.Server, key string) error {
 		return err
 	}
 	defer first.Close()
-	var pairs []pair
+	var pairs []load.Pair
 	var others []*load.Conn
 	for i := range warm + revocations {
-		p, err := newPair(first, key)
+		p, err := load.NewPair(first, key)
 		if err != nil {
 			return err
 		}
@@ -134,7 +108,7 @@ func revoke(all []*load.Server, key string) error {
 			return err
 		}
 		defer other.Close()
-		if _, err := other.Expect(http.StatusOK, p.ask()); err != nil {
+		if _, err := other.Expect(http.StatusOK, p.Ask()); err != nil {
 			return fmt.Errorf("a good token: %w", err)
 		}
 		pairs, others = append(pairs, p), append(others, other)
@@ -147,7 +121,7 @@ func revoke(all []*load.Server, key string) error {
 	for i, p := range pairs {
 		<-tick.C
 		asked := time.Now()
-		if _, err := first.Expect(http.StatusOK, load.Post("/api/auth/token/blacklist/", "application/json", `{"refresh":"`+p.Refresh+`"}`)); err != nil {
+		if err := p.Revoke(first); err != nil {
 			return fmt.Errorf("revoking: %w", err)
 		}
 		answered := time.Now()
@@ -163,9 +137,9 @@ func revoke(all []*load.Server, key string) error {
 	return errors.Join(errs...)
 }
 
-func untilRefused(c *load.Conn, p pair) (time.Time, error) {
+func untilRefused(c *load.Conn, p load.Pair) (time.Time, error) {
 	for {
-		status, _, err := c.Do(p.ask())
+		status, _, err := c.Do(p.Ask())
 		if err != nil || status == http.StatusUnauthorized {
 			return time.Now(), err
 		}
@@ -192,7 +166,7 @@ func rotate(all []*load.Server, key string) error {
 			defer c.Close()
 			at = append(at, c)
 		}
-		p, err := newPair(at[0], key)
+		p, err := load.NewPair(at[0], key)
 		if err != nil {
 			return err
 		}

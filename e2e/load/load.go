@@ -21,7 +21,6 @@ const answerTime = 30 * time.Second
 // Conn is one kept-alive HTTP/1.1 connection. net/http would cost as much as the server; this writes one request and reads one
 // answer, which must have a Content-Length.
 type Conn struct {
-	addr string
 	conn net.Conn
 	in   *bufio.Reader
 }
@@ -32,7 +31,7 @@ func Dial(addr string) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	return &Conn{addr: addr, conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}, nil
+	return &Conn{conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}, nil
 }
 
 // Close closes the connection.
