@@ -47,9 +47,18 @@ func (a alone) QueryRow(ctx context.Context, query string, args []any) *sql.Row 
 // by what it calls itself, and looking for such a text finds none.
 func storable(args []any) []any {
 	for i, arg := range args {
-		if s, ok := arg.(string); ok {
-			args[i] = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
+		switch x := arg.(type) {
+		case string:
+			args[i] = valid(x)
+		case []string:
+			for j := range x {
+				x[j] = valid(x[j])
+			}
 		}
 	}
 	return args
+}
+
+func valid(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 }

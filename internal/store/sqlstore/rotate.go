@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"symbolon/internal/audit"
@@ -19,28 +20,33 @@ const (
 
 // One statement decides and moves, and counts the use, which would be another write of the row otherwise. The end is never
 // past the cap; dead_at never moves back, since tokens of an earlier rotation may have been given longer lives.
-const rotateGrant = `UPDATE grants SET generation = generation + 1, rotated_at = $5, rotated_by = $9, answer_lost = 0, retry_key = $7, last_addr = $8,
-		use_count = use_count + 1, last_used_at = CASE WHEN last_used_at > $5 THEN last_used_at ELSE $5 END,
-		expires_at = CASE WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END,
-		dead_at = CASE WHEN dead_at IS NULL OR dead_at > $6 THEN dead_at WHEN cap IS NOT NULL AND cap < $6 THEN cap ELSE $6 END
-	WHERE id = $1 AND nonce = $2 AND generation = $3 AND service = $4 AND kind IN ('pair', 'session')
-		AND revoked_at IS NULL AND expires_at > $5
+const move = `UPDATE grants SET generation = generation + 1, rotated_at = @now, rotated_by = @run, answer_lost = 0, retry_key = @retry, last_addr = @addr,
+		use_count = use_count + 1, last_used_at = CASE WHEN last_used_at > @now THEN last_used_at ELSE @now END,
+		expires_at = CASE WHEN cap IS NOT NULL AND cap < @end THEN cap ELSE @end END,
+		dead_at = CASE WHEN dead_at IS NULL OR dead_at > @end THEN dead_at WHEN cap IS NOT NULL AND cap < @end THEN cap ELSE @end END
+	@from WHERE id = @id AND nonce = @nonce AND generation = @generation AND service = @service AND kind IN ('pair', 'session')
+		AND revoked_at IS NULL AND expires_at > @now
 	RETURNING ` + grantColumns
 
+// moving is that statement with where it finds what was presented.
+func moving(from, id, nonce, generation, service, now, end, retry, addr, run string) string {
+	return strings.NewReplacer("@from", from, "@id", id, "@nonce", nonce, "@generation", generation, "@service", service,
+		"@now", now, "@end", end, "@retry", retry, "@addr", addr, "@run", run).Replace(move)
+}
+
+var rotateGrant = moving("", "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9")
+
 // Rotate moves a grant to its next generation, or decides what the presented token means; see token.Grants. Where the
-// engine gains by it and no service asks about the account, the one statement is the whole of a success; whatever else it
-// is, is decided by a verb that begins with that statement again.
+// engine gains by it and no service asks about the account, one statement, shared with others, is the whole of a success;
+// whatever else it is, is decided by a verb that begins with that statement again.
 func (s *Store) Rotate(ctx context.Context, rv token.RotateVerb) (token.Rotated, error) {
-	out := token.Rotated{Outcome: token.RotatedNow}
-	if db, ok := s.db.(remote); ok && !s.restricted(rv.Service) {
-		err := db.WriteOne(ctx, func(tx Tx) (err error) {
-			out.Grant, err = s.moveOn(tx, rv)
-			return err
-		})
+	if _, ok := s.db.(remote); ok && !s.restricted(rv.Service) {
+		g, err := s.together.rotate(ctx, rv)
 		if !IsRefusal(err) {
-			return rotated(out, wrap("rotating grant", err))
+			return rotated(token.Rotated{Outcome: token.RotatedNow, Grant: g}, wrap("rotating grant", err))
 		}
 	}
+	var out token.Rotated
 	err := s.write(ctx, "rotating grant", rv.By, rv.Now, func(v *verb) error {
 		if err := v.admitCurrent(rv); err != nil {
 			return err
@@ -76,9 +82,8 @@ func (notMoved) Refusal() bool { return true }
 
 // moveOn runs the statement; errNotMoved where it matched no row.
 func (s *Store) moveOn(tx Tx, rv token.RotateVerb) (token.Grant, error) {
-	now := time.UnixMilli(millis(rv.Now)).UTC()
-	end := now.Truncate(time.Second).Add(rv.Lifetime)
-	g, err := scanGrant(tx.QueryRow(rotateGrant, rv.Grant, rv.Nonce, rv.Generation, rv.Service, millis(now), millis(end), rv.RetryKey,
+	now, end := moveTimes(rv)
+	g, err := scanGrant(tx.QueryRow(rotateGrant, rv.Grant, rv.Nonce, rv.Generation, rv.Service, now, end, rv.RetryKey,
 		rv.By.Addr, idOrNull(s.run.Load())))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -87,6 +92,12 @@ func (s *Store) moveOn(tx Tx, rv token.RotateVerb) (token.Grant, error) {
 		return token.Grant{}, fmt.Errorf("moving to next generation: %w", err)
 	}
 	return g, nil
+}
+
+// moveTimes are when a rotation is, and when the grant then ends unless its cap comes first, as they are stored.
+func moveTimes(rv token.RotateVerb) (now, end int64) {
+	now = millis(rv.Now)
+	return now, millis(time.UnixMilli(now).Truncate(time.Second).Add(rv.Lifetime))
 }
 
 const selectCurrent = `SELECT account_id FROM grants WHERE id = $1 AND nonce = $2 AND generation = $3 AND service = $4 AND revoked_at IS NULL`

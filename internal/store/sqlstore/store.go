@@ -34,11 +34,14 @@ type Store struct {
 	beaten   atomic.Pointer[time.Time] // last sign of life
 	appended atomic.Int64              // see Appended
 	hint     chan struct{}             // holds one when a verb has appended to the feed
+	together together                  // rotations on a remote engine
 }
 
 // New returns the verbs over db, for the services given, which it only reads. now serves the few verbs that are not told the time.
 func New(db DB, services []*token.Service, now func() time.Time) *Store {
-	return &Store{db: db, services: services, now: now, hint: make(chan struct{}, 1)}
+	s := &Store{db: db, services: services, now: now, hint: make(chan struct{}, 1)}
+	s.together.send = s.rotateTogether
+	return s
 }
 
 // service returns nil for a name that is not configured.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ var rotateTests = map[string]func(*kit){
 	"RotateIdempotencyKey":     rotateIdempotencyKey,
 	"RotateQuietAudit":         rotateQuietAudit,
 	"RotateShorterLifetimeRow": rotateShorterLifetime,
+	"RotateCrowd":              rotateCrowd,
 }
 
 func rotateRace(k *kit, policy token.Replay, others token.Outcome) {
@@ -74,6 +76,54 @@ func rotateTwoProcesses(k *kit) {
 	r, err := other.Rotate(ctx, k.present(g, 5))
 	k.must(err)
 	equal(k, "outcome beside a revocation", r.Outcome, token.RotateRevoked)
+}
+
+// Rotations of a crowd at one moment are each of its own: none has another's time, end, address or Idempotency-Key.
+func rotateCrowd(k *kit) {
+	verbs := make([]token.RotateVerb, 60)
+	for i := range verbs {
+		g := k.issue([]token.GrantKind{token.Pair, token.Session}[i%2], "samples", k.person(fmt.Sprint("person-", i)))
+		v := k.present(g, 0)
+		v.Now = k.now().Add(time.Duration(i) * time.Millisecond)
+		v.Lifetime = time.Duration(i+1) * day
+		v.By.Addr = fmt.Sprintf("192.0.2.%d", i)
+		if i%3 > 0 {
+			v.RetryKey = append(make([]byte, 31), byte(i))
+		}
+		verbs[i] = v
+	}
+	moved := make([]atomic.Int64, len(verbs))
+	together(3*len(verbs), func(i int) {
+		v, thief := verbs[i/3], i%3 == i/3%3
+		if thief {
+			v.Nonce++
+		}
+		r, err := k.Rotate(ctx, v)
+		switch {
+		case err != nil:
+			k.Error(err)
+		case thief:
+			equal(k, "outcome of a thief", r.Outcome, token.RotateNotFound)
+		case r.Outcome == token.RotatedNow:
+			moved[i/3].Add(1)
+			if diff := cmp.Diff(k.grant(v.Grant), r.Grant); diff != "" {
+				k.Errorf("the grant given differs from the one stored (-stored +given):\n%s", diff)
+			}
+		}
+	})
+	for i, v := range verbs {
+		g := k.grant(v.Grant)
+		equal(k, "rotations", moved[i].Load(), 1)
+		equal(k, "generation", g.Generation, 1)
+		equal(k, "rotated at", g.RotatedAt, v.Now.UTC().Truncate(time.Millisecond))
+		equal(k, "end", g.ExpiresAt, v.Now.UTC().Truncate(time.Second).Add(v.Lifetime))
+		equal(k, "address", g.LastAddr, v.By.Addr)
+		want := token.RotateRaced
+		if v.RetryKey != nil {
+			want = token.RotatedSame
+		}
+		equal(k, "outcome when asked again", k.rotateVerb(v).Outcome, want)
+	}
 }
 
 func rotateTable(k *kit) {
