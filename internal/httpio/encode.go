@@ -16,31 +16,44 @@ type Field struct {
 }
 
 // Object is a JSON object whose members keep their order. Values are nil, bool, int,
-// int64, string, []string, []any or Object; JSON takes any others too.
+// int64, string, []string, []any or Object; JSON takes any others too, and does not
+// check that a json.RawMessage is one.
 type Object []Field
 
 // MarshalJSON writes the members in their order.
-func (o Object) MarshalJSON() ([]byte, error) { return appendJSON(nil, o) }
+func (o Object) MarshalJSON() ([]byte, error) { return appendObject(nil, o) }
 
-// appendJSON writes v compactly and without HTML escapes.
+// appendJSON writes v compactly and without HTML escapes. Only what has no case here
+// costs encoding/json, which writes the same.
 func appendJSON(b []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
-	case string:
-		if plainJSON(v) {
-			return append(append(append(b, '"'), v...), '"'), nil
-		}
+	case nil:
+		return append(b, "null"...), nil
+	case bool:
+		return strconv.AppendBool(b, v), nil
 	case int64:
 		return strconv.AppendInt(b, v, 10), nil
+	case string:
+		return appendString(b, v)
+	case []string:
+		return appendList(b, v, appendString)
 	case Object:
 		return appendObject(b, v)
+	case []Object:
+		return appendList(b, v, appendObject)
+	case json.RawMessage:
+		if len(v) > 0 && !bytes.ContainsAny(v, " \t\r\n") {
+			return append(b, v...), nil
+		}
 	}
-	out := bytes.NewBuffer(b)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return b, err
+	return appendOther(b, v)
+}
+
+func appendString(b []byte, s string) ([]byte, error) {
+	if !plainJSON(s) {
+		return appendOther(b, s)
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	return append(append(append(b, '"'), s...), '"'), nil
 }
 
 func appendObject(b []byte, o Object) ([]byte, error) {
@@ -50,13 +63,40 @@ func appendObject(b []byte, o Object) ([]byte, error) {
 			b = append(b, ',')
 		}
 		var errName, errValue error
-		b, errName = appendJSON(b, f.Name)
+		b, errName = appendString(b, f.Name)
 		b, errValue = appendJSON(append(b, ':'), f.Value)
 		if err := errors.Join(errName, errValue); err != nil {
 			return b, err
 		}
 	}
 	return append(b, '}'), nil
+}
+
+func appendList[T any](b []byte, list []T, item func([]byte, T) ([]byte, error)) ([]byte, error) {
+	if list == nil {
+		return append(b, "null"...), nil
+	}
+	b = append(b, '[')
+	for i, v := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = item(b, v); err != nil {
+			return b, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+func appendOther(b []byte, v any) ([]byte, error) {
+	out := bytes.NewBuffer(b)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return b, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
 // plainJSON reports whether nothing in s needs an escape, in JSON as in Python's.
@@ -72,22 +112,33 @@ func plainJSON(s string) bool {
 // JSON encodes v compactly, without HTML escapes and without a final newline. It panics
 // when v's type has no JSON form.
 func JSON(v any) []byte {
-	b, err := appendJSON(nil, v)
+	o, _ := v.(Object)
+	b, err := appendJSON(make([]byte, 0, room(o)), v)
 	if err != nil {
 		panic(fmt.Sprintf("httpio: a %T has no JSON form", v))
 	}
 	return b
 }
 
+// room is about how long the text of o will be, where its strings are most of it.
+func room(o Object) int {
+	n := 64
+	for _, f := range o {
+		s, _ := f.Value.(string)
+		n += len(f.Name) + len(s) + 16
+	}
+	return n
+}
+
 // ASCIIJSON encodes o as Python's json.dumps(o, indent=2) does: one member per line,
 // everything outside printable ASCII as \uXXXX, no final newline. It panics on a value
 // of a type that Object does not list.
 func ASCIIJSON(o Object) []byte {
-	return appendASCII(nil, o, "\n")
+	return appendASCII(make([]byte, 0, room(o)), o, 0)
 }
 
-// appendASCII writes v; newline is a line break with the indentation of v's own line.
-func appendASCII(b []byte, v any, newline string) []byte {
+// appendASCII writes v, whose own line is depth levels deep.
+func appendASCII(b []byte, v any, depth int) []byte {
 	switch v := v.(type) {
 	case nil:
 		return append(b, "null"...)
@@ -96,33 +147,40 @@ func appendASCII(b []byte, v any, newline string) []byte {
 	case string:
 		return appendASCIIString(b, v)
 	case Object:
-		return appendASCIIBlock(b, '{', '}', len(v), newline, func(b []byte, i int, inner string) []byte {
+		return appendASCIIBlock(b, '{', '}', len(v), depth, func(b []byte, i int) []byte {
 			b = append(appendASCIIString(b, v[i].Name), ": "...)
-			return appendASCII(b, v[i].Value, inner)
+			return appendASCII(b, v[i].Value, depth+1)
 		})
 	}
 	if n, ok := integer(v); ok {
 		return strconv.AppendInt(b, n, 10)
 	}
 	items := list(v)
-	return appendASCIIBlock(b, '[', ']', len(items), newline, func(b []byte, i int, inner string) []byte {
-		return appendASCII(b, items[i], inner)
+	return appendASCIIBlock(b, '[', ']', len(items), depth, func(b []byte, i int) []byte {
+		return appendASCII(b, items[i], depth+1)
 	})
 }
 
-func appendASCIIBlock(b []byte, left, right byte, n int, newline string, item func([]byte, int, string) []byte) []byte {
+func appendASCIIBlock(b []byte, left, right byte, n, depth int, item func([]byte, int) []byte) []byte {
 	b = append(b, left)
-	inner := newline + "  "
 	for i := range n {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = item(append(b, inner...), i, inner)
+		b = item(appendLine(b, depth+1), i)
 	}
 	if n > 0 {
-		b = append(b, newline...)
+		b = appendLine(b, depth)
 	}
 	return append(b, right)
+}
+
+func appendLine(b []byte, depth int) []byte {
+	b = append(b, '\n')
+	for range depth {
+		b = append(b, "  "...)
+	}
+	return b
 }
 
 // shortEscapes are the two-character escapes that JSON has.

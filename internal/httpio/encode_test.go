@@ -38,6 +38,30 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// TestJSONIsThatOfEncodingJSON: what is written without it, and what is left to it, cannot be told apart.
+func TestJSONIsThatOfEncodingJSON(t *testing.T) {
+	var ascii strings.Builder
+	for c := range byte(0x80) {
+		ascii.WriteByte(c)
+	}
+	for _, v := range []any{
+		nil, true, false, 7, int64(math.MinInt64), "", ascii.String(), "Zoë <a>\u2028\U0001F600", "\xff",
+		[]string(nil), []string{}, []string{"", "é\"", "<&>"}, []any(nil), []any{nil, "a"},
+		[]Object(nil), []Object{}, []Object{{{"a", "b"}}, {}}, Object(nil), Object{{"é\n", []string{"x"}}},
+		json.RawMessage(nil), json.RawMessage(`{"a":[1.50,"<é\u0020>"]}`), json.RawMessage("{ \"a b\" :\r[\t1,\n2 ] }"),
+	} {
+		var want strings.Builder
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.TrimSuffix(want.String(), "\n"), string(JSON(v))); diff != "" {
+			t.Errorf("%T: %s", v, diff)
+		}
+	}
+}
+
 // everyKind holds each kind of value; the texts below are what Python 3.11 writes for it.
 var everyKind = Object{
 	{"n", nil}, {"t", true}, {"f", false}, {"i", -42}, {"j", int64(1) << 40},

@@ -24,39 +24,48 @@ var errAlgorithm = errors.New("an edi-token can only be signed with ES256")
 
 func member(name string, value any) httpio.Field { return httpio.Field{Name: name, Value: value} }
 
+// mostClaims is how many claims a token of ours has at most.
+const mostClaims = 20
+
 // Mint returns the header, byte for byte the old server's unless plain claims put the
 // grant there, and the claims: of the subject, or of the token being refreshed.
 func (f *format) Mint(m token.Mint) (header, payload []byte, err error) {
 	if m.Alg != algorithm {
 		return nil, nil, errAlgorithm
 	}
-	var claims, extra httpio.Object
+	claims := make(httpio.Object, 0, mostClaims)
+	var extra httpio.Object
 	if m.Prior != nil {
 		w := m.Prior.Wire.(*wire)
-		claims, extra = w.subject(m.Subject.ID), w.extra
+		claims, extra = w.appendSubject(claims, m.Subject.ID), w.extra
 	} else {
-		claims = f.subject(m.Subject)
+		claims = f.appendSubject(claims, m.Subject)
 	}
+	born := member("iat", m.IssuedAt.Unix())
 	claims = append(claims, member("iss", f.issuer), member("hd", f.edi.HD),
-		member("iat", m.IssuedAt.Unix()), member("nbf", m.IssuedAt.Unix()), member("exp", m.Expires.Unix()))
-	head := httpio.Object{member("alg", algorithm), member("typ", "JWT")}
+		born, member("nbf", born.Value), member("exp", m.Expires.Unix()))
 	if f.edi.PlainClaims {
-		head = append(head, member("kid", grantKID(m)))
+		header = httpio.JSON(httpio.Object{member("alg", algorithm), member("typ", "JWT"), member("kid", grantKID(m))})
 	} else {
-		claims = append(claims, ownClaims(m)...)
+		header = []byte(oldHeader)
+		claims = appendOwn(claims, m)
 	}
-	return httpio.JSON(head), httpio.ASCII(httpio.JSON(append(claims, extra...))), nil
+	return header, httpio.ASCII(httpio.JSON(append(claims, extra...))), nil
 }
 
-func ownClaims(m token.Mint) httpio.Object {
-	own := httpio.Object{member("gid", m.Grant.ID)}
+// oldHeader is the old server's, byte for byte.
+const oldHeader = `{"alg":"ES256","typ":"JWT"}`
+
+func appendOwn(claims httpio.Object, m token.Mint) httpio.Object {
+	claims = append(claims, member("gid", m.Grant.ID))
 	if !m.Cap.IsZero() {
-		own = append(own, member("cap", m.Cap.Unix()))
+		claims = append(claims, member("cap", m.Cap.Unix()))
 	}
 	if m.Status != nil {
-		own = append(own, member("status", m.Status))
+		list := httpio.Object{member("idx", m.Status.List.Index), member("uri", m.Status.List.URI)}
+		claims = append(claims, member("status", httpio.Object{member("status_list", list)}))
 	}
-	return own
+	return claims
 }
 
 // grantKID carries the grant and its cap where no claim may be added: s1.GRANT.CAP.
@@ -68,8 +77,8 @@ func grantKID(m token.Mint) string {
 	return "s1." + strconv.FormatInt(m.Grant.ID, 10) + "." + end
 }
 
-// subject gives the claims about who the token is of, in the order of the wire.
-func (f *format) subject(sub token.Subject) httpio.Object {
+// appendSubject adds the claims about who the token is of, in the order of the wire.
+func (f *format) appendSubject(claims httpio.Object, sub token.Subject) httpio.Object {
 	var p profile
 	id, cn, email := sub.ID, sub.Display, sub.Email
 	principals, links := []string{}, []httpio.Object{}
@@ -84,12 +93,11 @@ func (f *format) subject(sub token.Subject) httpio.Object {
 	if cn == "" {
 		cn = sub.Name
 	}
-	return httpio.Object{
+	return append(claims,
 		member("sub", id), member("cn", cn), member("email", orNull(email)),
 		member("principals", principals), member("links", links),
 		member("isEmailEnabled", false), member("isEmailVerified", false),
-		member("idpCommonName", orNull(p.commonName)), member("idpName", orNull(p.idpName)), member("idpUid", orNull(p.idpUID)),
-	}
+		member("idpCommonName", orNull(p.commonName)), member("idpName", orNull(p.idpName)), member("idpUid", orNull(p.idpUID)))
 }
 
 // links describes the outside identities after the first.
@@ -113,21 +121,21 @@ func orNull(s string) any {
 	return s
 }
 
-// subject gives the claims of a token that is being refreshed as they are, in the order
-// of the wire, and what an older token lacks as if it were empty.
-func (w *wire) subject(id string) httpio.Object {
-	claims := httpio.Object{member("sub", id), member("cn", w.cn), w.or("email", nil)}
-	if raw, ok := w.known["avatarUrl"]; ok {
-		claims = append(claims, member("avatarUrl", raw))
+// appendSubject adds the claims of a token that is being refreshed as they are, in the
+// order of the wire, and what an older token lacks as if it were empty.
+func (w *wire) appendSubject(claims httpio.Object, id string) httpio.Object {
+	claims = append(claims, member("sub", id), member("cn", w.cn), w.or("email", nil))
+	if avatar, ok := w.known["avatarUrl"]; ok {
+		claims = append(claims, avatar)
 	}
-	return append(claims, member("principals", w.principals), w.or("links", []any{}),
+	return append(claims, member("principals", w.principals), w.or("links", []string{}),
 		w.or("isEmailEnabled", false), w.or("isEmailVerified", false),
 		w.or("idpCommonName", nil), w.or("idpName", nil), w.or("idpUid", nil))
 }
 
 func (w *wire) or(name string, value any) httpio.Field {
-	if raw, ok := w.known[name]; ok {
-		return member(name, raw)
+	if known, ok := w.known[name]; ok {
+		return known
 	}
 	return member(name, value)
 }

@@ -129,6 +129,31 @@ func TestReadsWhatItMints(t *testing.T) {
 	}
 }
 
+// TestRefreshLaysClaimsOut holds the bytes of a token whose claims came in another order, with spaces and with claims we
+// do not know: what is copied keeps its spelling, but for spaces and what is no ASCII.
+func TestRefreshLaysClaimsOut(t *testing.T) {
+	f := &format{issuer: "https://auth.edirepository.org", edi: newEDI()}
+	c, err := f.Read(token.Access, "", []byte(`{"exp":2000,"iat":1000,"iss":"https://auth.edirepository.org","hd":"edirepository.org","gid":7, "sub":"EDI-x",
+		"extra" : { "n" : 1.50, "t" : "é / \/ <b>" }, "links" : [ { "idpUid" : "a b" } , {} ], "avatarUrl":"https:\/\/x.org/\u00e9", "cn":"Zo\u00eb & <co>",
+		"idpName":null, "idpUid":"ü","isEmailEnabled":true,"principals":["EDI-z","EDI-y"],"more":[]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, payload, err := f.Mint(token.Mint{Alg: "ES256", Grant: token.Grant{ID: 8}, Subject: token.Subject{ID: "EDI-new"}, IssuedAt: time.Unix(3000, 0),
+		Expires: time.Unix(4000, 0), Cap: time.Unix(5000, 0), Prior: &c, Status: listed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"sub":"EDI-new","cn":"Zo\u00eb & <co>","email":null,"avatarUrl":"https:\/\/x.org/\u00e9","principals":["EDI-y","EDI-z"],` +
+		`"links":[{"idpUid":"a b"},{}],"isEmailEnabled":true,"isEmailVerified":false,"idpCommonName":null,"idpName":null,"idpUid":"\u00fc",` +
+		`"iss":"https://auth.edirepository.org","hd":"edirepository.org","iat":3000,"nbf":3000,"exp":4000,"gid":8,"cap":5000,` +
+		`"status":{"status_list":{"idx":4711,"uri":"https://tokens.example.org/symbolon/status/0"}},` +
+		`"extra":{"n":1.50,"t":"\u00e9 / \/ <b>"},"more":[]}`
+	if diff := cmp.Diff(want, string(payload)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMintTakesNoOtherAlgorithm(t *testing.T) {
 	f := &format{edi: newEDI()}
 	if _, _, err := f.Mint(token.Mint{Alg: "HS256"}); err != errAlgorithm {
