@@ -19,6 +19,7 @@ import (
 
 	"symbolon/internal/account"
 	"symbolon/internal/config"
+	"symbolon/internal/dialect/dialecttest"
 	"symbolon/internal/jws"
 	"symbolon/internal/keyring"
 	"symbolon/internal/token"
@@ -193,6 +194,7 @@ func (e *env) do(method, target, body string, headers ...string) *httptest.Respo
 	}
 	w := httptest.NewRecorder()
 	e.http.ServeHTTP(w, r)
+	dialecttest.WantNames(e.t, w.Header())
 	return w
 }
 

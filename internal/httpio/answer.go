@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -41,9 +42,7 @@ var (
 func setHeader(h http.Header, id string, resp Response) {
 	h["Cache-Control"] = noStore
 	h["Content-Type"] = nil // present but empty: net/http neither sniffs nor sends it
-	for name, values := range resp.Header {
-		h[http.CanonicalHeaderKey(name)] = values
-	}
+	maps.Copy(h, resp.Header)
 	h["X-Content-Type-Options"] = noSniff
 	h["X-Request-Id"] = []string{id}
 	if hasBody(resp.Status) {

@@ -185,5 +185,6 @@ func (k *Kit) Do(method, path, body string, headers ...string) *httptest.Respons
 	}
 	w := httptest.NewRecorder()
 	k.Mux.ServeHTTP(w, r)
+	WantNames(k.T, w.Header())
 	return w
 }

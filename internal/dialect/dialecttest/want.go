@@ -2,6 +2,7 @@ package dialecttest
 
 import (
 	"flag"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -20,6 +21,16 @@ func Want(t *testing.T, w *httptest.ResponseRecorder, status int, body string) {
 	}
 	if diff := cmp.Diff(body, w.Body.String()); diff != "" {
 		t.Errorf("body (-want +got):\n%s", diff)
+	}
+}
+
+// WantNames holds that header names are canonical, which httpio leaves to whoever makes an answer.
+func WantNames(t *testing.T, h http.Header) {
+	t.Helper()
+	for name := range h {
+		if good := http.CanonicalHeaderKey(name); name != good {
+			t.Errorf("the answer has a header %s, which must be written %s", name, good)
+		}
 	}
 }
 
