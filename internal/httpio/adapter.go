@@ -7,11 +7,12 @@ package httpio
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -35,7 +36,7 @@ type Handler func(ctx context.Context, r *Request) Response
 // as 500. A nil Content-Type stays absent: nothing is sniffed.
 type Response struct {
 	Status int
-	Header http.Header
+	Header http.Header // names in the canonical form of net/http; the adapter only reads it
 	Body   []byte
 
 	// Lost, if not nil, is called once, under a context of its own, when the answer
@@ -74,15 +75,21 @@ func (a *Adapter) Handle(h Handler) http.Handler {
 		} else {
 			resp = a.failure(status)
 		}
-		resp = sendable(resp)
-		lost := a.answer(w, r, req, resp)
-		a.logRequest(r, req, resp.Status, int64(len(resp.Body)), lost, a.now().Sub(start))
+		a.finish(w, r, req, resp, start)
 	})
+}
+
+// finish answers, and writes the line in the log.
+func (a *Adapter) finish(w http.ResponseWriter, r *http.Request, req *Request, resp Response, start time.Time) {
+	resp = sendable(resp)
+	lost := a.answer(w, r, req, resp)
+	a.logRequest(r, req, resp.Status, int64(len(resp.Body)), lost, a.now().Sub(start))
 }
 
 // Addr is the client's address, the zero Addr when the peer has none: for what cannot be a Handler.
 func (a *Adapter) Addr(r *http.Request) netip.Addr {
-	return clientAddr(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), a.Trusted)
+	peer, _ := parseAddr(r.RemoteAddr)
+	return clientAddr(peer, r.Header["X-Forwarded-For"], a.Trusted)
 }
 
 func (a *Adapter) now() time.Time {
@@ -103,16 +110,16 @@ func (a *Adapter) failure(status int) Response {
 func (a *Adapter) head(r *http.Request) *Request {
 	peer, _ := parseAddr(r.RemoteAddr)
 	req := &Request{
-		Method:    strings.ToUpper(r.Method),
-		Path:      r.URL.Path,
-		Target:    r.RequestURI,
-		Header:    r.Header,
-		PathValue: r.PathValue,
-		Addr:      a.Addr(r),
-		Trusted:   contains(a.Trusted, peer),
-		Agent:     printable(r.UserAgent()),
-		ID:        newID(),
-		route:     r.Pattern,
+		Method:  strings.ToUpper(r.Method),
+		Path:    r.URL.Path,
+		Target:  r.RequestURI,
+		Header:  r.Header,
+		Addr:    clientAddr(peer, r.Header["X-Forwarded-For"], a.Trusted),
+		Trusted: contains(a.Trusted, peer),
+		Agent:   printable(r.UserAgent()),
+		ID:      newID(),
+		route:   r.Pattern,
+		routed:  r,
 	}
 	if req.Method == http.MethodHead {
 		req.Method = http.MethodGet
@@ -188,8 +195,9 @@ func parsePairs(raw string, limit int) (url.Values, bool) {
 	return values, err == nil
 }
 
+// newID is a number for logs. It need not be hard to guess: nobody is let in for knowing it.
 func newID() string {
 	var b [8]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	binary.BigEndian.PutUint64(b[:], rand.Uint64())
+	return string(hex.AppendEncode(make([]byte, 0, 2*len(b)), b[:]))
 }

@@ -8,15 +8,11 @@ import (
 // maxHops bounds how far a forwarding chain is followed.
 const maxHops = 32
 
-// clientAddr is the peer's address, or, when the peer is trusted, the rightmost
+// clientAddr is the peer, or, when the peer is trusted, the rightmost
 // forwarded address that is not: what stands left of that one is the client's own
-// claim. An entry that is no address ends the walk at the hop that vouched for it.
-func clientAddr(peer string, forwarded []string, trusted []netip.Prefix) netip.Addr {
-	addr, ok := parseAddr(peer)
-	if !ok {
-		return netip.Addr{}
-	}
-	hops := 0
+// claim. Nobody trusts the zero Addr, a peer that has none. An entry that is no address ends the walk at the hop that vouched for it.
+func clientAddr(peer netip.Addr, forwarded []string, trusted []netip.Prefix) netip.Addr {
+	addr, hops := peer, 0
 	for i := len(forwarded) - 1; i >= 0; i-- {
 		for rest, more := forwarded[i], true; more; hops++ {
 			if hops == maxHops || !contains(trusted, addr) {

@@ -37,7 +37,8 @@ func TestClientAddr(t *testing.T) {
 		{"endless chain", "10.0.0.1:4000", []string{"198.51.100.7," + long}, trusted, "10.0.0.9"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := clientAddr(tc.peer, tc.forwarded, tc.trusted); got.String() != tc.want {
+			peer, _ := parseAddr(tc.peer)
+			if got := clientAddr(peer, tc.forwarded, tc.trusted); got.String() != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 		})
@@ -50,8 +51,8 @@ func FuzzClientAddr(f *testing.F) {
 	f.Add("@", ",", "10.0.0.1")
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	f.Fuzz(func(t *testing.T, peer, first, second string) {
-		got := clientAddr(peer, []string{first, second}, trusted)
 		own, ok := parseAddr(peer)
+		got := clientAddr(own, []string{first, second}, trusted)
 		if (!ok || !contains(trusted, own)) && got != own {
 			t.Errorf("unlisted peer %q made us believe %v", peer, got)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"time"
 )
 
 // Decide answers a request of which nothing but the head has been read, or returns the handler that
@@ -18,14 +19,10 @@ func (a *Adapter) Pass(route string, d Decide) http.Handler {
 		start := a.now()
 		req := a.head(r)
 		req.route = route
-		seen := &watcher{ResponseWriter: w}
-		lost := false
-		defer func() { a.logRequest(r, req, seen.status, seen.bytes, lost, a.now().Sub(start)) }()
 		if resp, next := a.decide(r, d, req); next == nil {
-			resp = sendable(resp)
-			lost = a.answer(seen, r, req, resp)
+			a.finish(w, r, req, resp, start)
 		} else {
-			a.watch(seen, r, req, next)
+			a.watch(w, r, req, next, start)
 		}
 	})
 }
@@ -40,16 +37,18 @@ func (a *Adapter) decide(r *http.Request, d Decide, req *Request) (resp Response
 	return d(r, req)
 }
 
-func (a *Adapter) watch(w *watcher, r *http.Request, req *Request, next http.Handler) {
+func (a *Adapter) watch(w http.ResponseWriter, r *http.Request, req *Request, next http.Handler, start time.Time) {
+	seen := &watcher{ResponseWriter: w}
+	defer func() { a.logRequest(r, req, seen.status, seen.bytes, false, a.now().Sub(start)) }()
 	defer func() {
 		if v := recover(); v != nil {
 			a.logPanic(r, req, v)
-			if w.status == 0 {
-				a.answer(w, r, req, a.failure(http.StatusInternalServerError))
+			if seen.status == 0 {
+				a.answer(seen, r, req, a.failure(http.StatusInternalServerError))
 			}
 		}
 	}()
-	next.ServeHTTP(w, r)
+	next.ServeHTTP(seen, r)
 }
 
 // watcher notes what an answer was.

@@ -14,19 +14,27 @@ const maxAgent = 200
 // Request is what a handler sees of a request, read whole. Header is shared with
 // net/http and must not be changed; nothing in it has been authenticated.
 type Request struct {
-	Method    string // upper case; GET for HEAD
-	Path      string // decoded, as routed
-	Target    string // path and query as they were sent
-	Header    http.Header
-	Query     url.Values // at most 64 parameters
-	Body      []byte     // within the adapter's limit; nil when there is none
-	PathValue func(name string) string
-	Addr      netip.Addr // the client's; the zero Addr when the peer has none
-	Trusted   bool       // the peer is one whose forwarding headers are believed
-	Agent     string     // User-Agent, at most 200 printable characters
-	ID        string     // 16 hex digits, always ours
+	Method  string // upper case; GET for HEAD
+	Path    string // decoded, as routed
+	Target  string // path and query as they were sent
+	Header  http.Header
+	Query   url.Values // at most 64 parameters
+	Body    []byte     // within the adapter's limit; nil when there is none
+	Addr    netip.Addr // the client's; the zero Addr when the peer has none
+	Trusted bool       // the peer is one whose forwarding headers are believed
+	Agent   string     // User-Agent, at most 200 printable characters
+	ID      string     // 16 hex digits, always ours; no secret
 
-	route string // for the log
+	route  string        // for the log
+	routed *http.Request // for its path values
+}
+
+// PathValue returns what stands in the path for a name in the route's pattern, "" when the pattern has no such name.
+func (r *Request) PathValue(name string) string {
+	if r.routed == nil {
+		return ""
+	}
+	return r.routed.PathValue(name)
 }
 
 // Cookie returns the first cookie of that name without surrounding double quotes, or ""
