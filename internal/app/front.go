@@ -46,10 +46,8 @@ func (f *front) addGates(a *App) {
 // ServeHTTP answers or hands on.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rest, ok := strings.CutPrefix(r.RequestURI, gateway.Prefix); ok {
-		name := rest
-		if i := strings.IndexAny(rest, "/?"); i >= 0 {
-			name = rest[:i]
-		}
+		name, _, _ := strings.Cut(rest, "/")
+		name, _, _ = strings.Cut(name, "?")
 		if gate := f.verify[name]; gate != nil {
 			gate.ServeHTTP(w, r)
 			return

@@ -104,7 +104,7 @@ func (g *Gate) decide(ctx context.Context, r *httpio.Request, asked rule) (verdi
 		return v, nil
 	}
 	if err == nil {
-		err = asked.check(*v.holder, g.now())
+		err = asked.check(v.holder, g.now())
 	}
 	return v, err
 }
@@ -129,23 +129,23 @@ func (g *Gate) identify(ctx context.Context, r *httpio.Request) (verdict, error)
 	return v, err
 }
 
-// question is the request that a target asks for, with the parameters that may hold a token.
-func (g *Gate) question(r *httpio.Request, t target) (*httpio.Request, error) {
-	q := *r
-	q.Path, q.Query, q.Body = t.path, nil, nil
+// aim makes r the request that a target asks for, with the parameters that may hold a token.
+func (g *Gate) aim(r *httpio.Request, t target) error {
+	var query url.Values
 	for _, name := range g.places.Params {
 		value, err := httpio.Param(t.query, name)
 		if err != nil {
-			return nil, token.Refuse(token.Malformed, "parameter %s: %w", name, err)
+			return token.Refuse(token.Malformed, "parameter %s: %w", name, err)
 		}
 		if value != "" {
-			if q.Query == nil {
-				q.Query = url.Values{}
+			if query == nil {
+				query = url.Values{}
 			}
-			q.Query.Set(name, value)
+			query.Set(name, value)
 		}
 	}
-	return &q, nil
+	r.Path, r.Query = t.path, query
+	return nil
 }
 
 // refused logs why, and answers in the dialect's words, with a challenge to who could do better.

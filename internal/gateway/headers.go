@@ -148,12 +148,12 @@ func identities(h *token.Holder) string {
 
 // encode makes a text safe for a header: a percent sign, and every byte of its UTF-8 outside printable
 // ASCII, becomes %XX (RFC 3986 §2.1); so does a blank at either end.
-func encode(s string) string { return escape(s, "%") }
+func encode(s string) string { return escape(s, '%') }
 
 // item is encode for a member of a list, whose commas become %2C too.
-func item(s string) string { return escape(s, "%,") }
+func item(s string) string { return escape(s, ',') }
 
-func escape(s, also string) string {
+func escape(s string, also byte) string {
 	i := 0
 	for i < len(s) && !escapes(s, i, also) {
 		i++
@@ -177,10 +177,10 @@ func escape(s, also string) string {
 	return b.String()
 }
 
-func escapes(s string, i int, also string) bool {
+func escapes(s string, i int, also byte) bool {
 	c := s[i]
 	edge := c == ' ' && (i == 0 || i == len(s)-1)
-	return c < ' ' || c > '~' || edge || strings.IndexByte(also, c) >= 0
+	return c < ' ' || c > '~' || c == '%' || c == also || edge
 }
 
 func list(items []string) string {

@@ -49,7 +49,7 @@ func (g *Gate) rule(method, path string) (rule, error) {
 
 // check refuses a holder that the rule is not for. A token that ends too early counts as expired: a new
 // one is what helps.
-func (r rule) check(h token.Holder, now time.Time) error {
+func (r rule) check(h *token.Holder, now time.Time) error {
 	switch {
 	case len(r.groups) > 0 && !slices.ContainsFunc(r.groups, func(name string) bool { return inGroup(h.Subject, name) }):
 		return token.Refuse(token.Forbidden, "%s is for members of %q only", r.path, r.groups)

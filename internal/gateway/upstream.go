@@ -101,17 +101,16 @@ func (g *Gate) Pass(r *http.Request, req *httpio.Request) (httpio.Response, http
 	if err != nil {
 		return g.refused(ctx, req, err, httpio.Credential{}), nil
 	}
-	q, err := g.question(req, t)
-	if err != nil {
+	if err := g.aim(req, t); err != nil {
 		return g.refused(ctx, req, err, httpio.Credential{}), nil
 	}
-	v, err := g.decide(ctx, q, asked)
+	v, err := g.decide(ctx, req, asked)
 	if err != nil {
-		return g.refused(ctx, q, err, v.credential), nil
+		return g.refused(ctx, req, err, v.credential), nil
 	}
 	identity, err := g.onward(ctx, r.Header, v)
 	if err != nil {
-		return g.refused(ctx, q, err, v.credential), nil
+		return g.refused(ctx, req, err, v.credential), nil
 	}
 	return httpio.Response{}, g.handOn(req, t, identity)
 }

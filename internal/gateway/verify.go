@@ -29,17 +29,16 @@ func (g *Gate) answer(ctx context.Context, req *httpio.Request) httpio.Response 
 	if err != nil {
 		return g.no(g.refused(ctx, req, err, httpio.Credential{}))
 	}
-	q, err := g.question(req, t)
-	if err != nil {
+	if err := g.aim(req, t); err != nil {
 		return g.no(g.refused(ctx, req, err, httpio.Credential{}))
 	}
-	v, err := g.decide(ctx, q, asked)
+	v, err := g.decide(ctx, req, asked)
 	if err != nil {
-		return g.no(g.refused(ctx, q, err, v.credential))
+		return g.no(g.refused(ctx, req, err, v.credential))
 	}
 	h, err := g.yes(ctx, req.Header, v)
 	if err != nil {
-		return g.no(g.refused(ctx, q, err, v.credential))
+		return g.no(g.refused(ctx, req, err, v.credential))
 	}
 	return httpio.Response{Status: http.StatusOK, Header: h}
 }

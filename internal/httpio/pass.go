@@ -8,7 +8,7 @@ import (
 )
 
 // Decide answers a request of which nothing but the head has been read, or returns the handler that
-// takes it over. The Request has no body and an empty Query.
+// takes it over. The Request has no body and an empty Query, and may be changed.
 type Decide func(r *http.Request, req *Request) (Response, http.Handler)
 
 // Pass turns d into an http.Handler under the given route name for the log. What it answers itself is
