@@ -89,7 +89,7 @@ func (l *line) carry(near net.Conn) {
 func (l *line) fate(piece []byte) (before, after bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if name := regexp.MustCompile(`P....(stmtcache_[0-9a-f]+)\x00UPDATE grants SET generation`).FindSubmatch(piece); name != nil {
+	if name := regexp.MustCompile(`P....(stmtcache_[0-9a-f]+)\x00WITH p AS MATERIALIZED`).FindSubmatch(piece); name != nil {
 		l.rotate = append(bytes.Clone(name[1]), 0)
 	}
 	commits := bytes.Contains(piece, []byte("commit\x00")) || piece[0] == 'B' && l.rotate != nil && bytes.Contains(piece, l.rotate)

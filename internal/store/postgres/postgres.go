@@ -154,10 +154,10 @@ func (d *DB) Write(ctx context.Context, fn func(sqlstore.Tx) error) error {
 }
 
 // WriteOne is Write for an fn of one statement. That is its own transaction: the server has committed it
-// when its answer has been read to the end.
+// when its answer has been read to the end. The end of ctx interrupts it, and then its outcome is unknown.
 func (d *DB) WriteOne(ctx context.Context, fn func(sqlstore.Tx) error) error {
-	return d.again(ctx, "waiting to write", func(ctx context.Context, conn *sql.Conn) error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	return d.again(ctx, "writing", func(ctx context.Context, conn *sql.Conn) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if err := d.runner(alone{conn}).Run(ctx, fn); err != nil {
 			return err

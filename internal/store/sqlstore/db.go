@@ -46,8 +46,9 @@ type DB interface {
 	JumpGrants(tx Tx, by int64) error
 }
 
-// remote is an engine in another process, with deadlines and round trips to save: WriteOne and ReadOne are Write and Read for an fn of a single statement,
-// which is sent without a transaction around it. ReadLong is Read for what reads a whole table and may take minutes.
+// remote is an engine in another process, with deadlines and round trips to save: WriteOne and ReadOne are Write and Read for
+// an fn of a single statement, which is sent without a transaction around it. The end of ctx interrupts both, and leaves open
+// what WriteOne has done. ReadLong is Read for what reads a whole table and may take minutes.
 type remote interface {
 	WriteOne(ctx context.Context, fn func(Tx) error) error
 	ReadOne(ctx context.Context, fn func(Tx) error) error

@@ -12,7 +12,8 @@ import (
 
 const (
 	mostTogether = 64              // rotations in one statement
-	patience     = 5 * time.Second // until a rotation that was not sent gives up
+	patience     = 4 * time.Second // until a rotation that was not sent gives up
+	mostWait     = 5 * time.Second // until every rotation has an outcome, if only that it is not known
 )
 
 // together makes rotations share statements. One is on its way at a time, and those that come meanwhile are the next: the
@@ -28,6 +29,7 @@ type together struct {
 // rotation is one that waits for its outcome.
 type rotation struct {
 	token.RotateVerb
+	until time.Time
 	done  chan struct{} // closed when what follows is set
 	moved token.Grant
 	err   error
@@ -39,7 +41,7 @@ var errStuck = fmt.Errorf("%w: the rotations before this one have not ended for 
 func (t *together) rotate(ctx context.Context, rv token.RotateVerb) (token.Grant, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errStuck)
 	defer cancel()
-	r := &rotation{RotateVerb: rv, done: make(chan struct{})}
+	r := &rotation{RotateVerb: rv, until: time.Now().Add(mostWait), done: make(chan struct{})}
 	if t.join(r) {
 		go t.run()
 	}
@@ -135,8 +137,10 @@ func (s *Store) moveAll(batch []*rotation) (map[int64]token.Grant, error) {
 		services, addrs, retries = append(services, r.Service), append(addrs, r.By.Addr), append(retries, r.RetryKey)
 	}
 	moved := map[int64]token.Grant{}
-	// No client's going away may end what others wait for; the engine has deadlines of its own.
-	err := s.db.(remote).WriteOne(context.Background(), func(tx Tx) error {
+	// No client's going away may end what others wait for. The first has waited longest.
+	ctx, cancel := context.WithDeadline(context.Background(), batch[0].until)
+	defer cancel()
+	err := s.db.(remote).WriteOne(ctx, func(tx Tx) error {
 		clear(moved)
 		return each(tx, func(row scanner) error {
 			var place int64
@@ -145,6 +149,9 @@ func (s *Store) moveAll(batch []*rotation) (map[int64]token.Grant, error) {
 			return err
 		}, rotateGrants, ids, nonces, generations, services, nows, ends, retries, addrs, idOrNull(s.run.Load()))
 	})
+	if ctx.Err() != nil && err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	return moved, err
 }
 
