@@ -440,15 +440,22 @@ func TestSignFailures(t *testing.T) {
 		t.Error(err)
 	}
 	away := errors.New("the vault is away")
+	const none = "signing with ES256: the signer's answer is no P-256 signature"
+	long := append([]byte{0x30, 38, 2, 33, 1}, make([]byte, 32)...)
 	for _, tc := range []struct {
 		name   string
 		signer fakeSigner
 		want   string
 	}{
 		{"signer fails", fakeSigner{err: away}, "signing with ES256: the vault is away"},
-		{"not ASN.1", fakeSigner{answer: []byte("x")}, "signing with ES256: the signer's answer is no P-256 signature"},
-		{"negative r", fakeSigner{answer: []byte{0x30, 6, 2, 1, 0xff, 2, 1, 1}}, "signing with ES256: the signer's answer is no P-256 signature"},
-		{"trailing byte", fakeSigner{answer: []byte{0x30, 6, 2, 1, 1, 2, 1, 1, 0}}, "signing with ES256: the signer's answer is no P-256 signature"},
+		{"not ASN.1", fakeSigner{answer: []byte("x")}, none},
+		{"negative r", fakeSigner{answer: []byte{0x30, 6, 2, 1, 0xff, 2, 1, 1}}, none},
+		{"trailing byte", fakeSigner{answer: []byte{0x30, 6, 2, 1, 1, 2, 1, 1, 0}}, none},
+		{"a third number", fakeSigner{answer: []byte{0x30, 9, 2, 1, 1, 2, 1, 1, 2, 1, 1}}, none},
+		{"r is zero", fakeSigner{answer: []byte{0x30, 6, 2, 1, 0, 2, 1, 1}}, none},
+		{"s is zero", fakeSigner{answer: []byte{0x30, 6, 2, 1, 1, 2, 1, 0}}, none},
+		{"r of 33 bytes", fakeSigner{answer: append(long, 2, 1, 1)}, none},
+		{"s missing", fakeSigner{answer: []byte{0x30, 3, 2, 1, 1}}, none},
 	} {
 		tc.signer.public = private.Public()
 		es, err := NewES256(tc.signer)
@@ -458,6 +465,19 @@ func TestSignFailures(t *testing.T) {
 		if _, err := Sign([]byte("{}"), []byte("{}"), es); err == nil || err.Error() != tc.want {
 			t.Errorf("%s: %v", tc.name, err)
 		}
+	}
+}
+
+// TestSignFillsShortNumbers: r and s are 32 bytes each, however short the signer's numbers are.
+func TestSignFillsShortNumbers(t *testing.T) {
+	_, _, private := rfcKeys(t)
+	es, err := NewES256(fakeSigner{public: private.Public(), answer: []byte{0x30, 8, 2, 2, 0, 0x80, 2, 2, 1, 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := es.Sign(nil)
+	if got, want := fmt.Sprintf("%x", sig), fmt.Sprintf("%064x%064x", 0x80, 0x102); got != want || err != nil {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 

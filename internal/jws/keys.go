@@ -7,11 +7,13 @@ import (
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Refusals of the constructors.
@@ -133,18 +135,30 @@ func (k *ES256) Sign(input []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing with ES256: %w", err)
 	}
-	var sig struct{ R, S *big.Int }
-	rest, err := asn1.Unmarshal(der, &sig)
-	if err != nil || len(rest) > 0 || !fits(sig.R) || !fits(sig.S) {
+	out := make([]byte, 2*coordinate)
+	if !joinDER(out, der) {
 		return nil, errors.New("signing with ES256: the signer's answer is no P-256 signature")
 	}
-	if sig.S.Cmp(halfOrder) > 0 {
-		sig.S.Sub(elliptic.P256().Params().N, sig.S)
+	if s := new(big.Int).SetBytes(out[coordinate:]); s.Cmp(halfOrder) > 0 {
+		s.Sub(elliptic.P256().Params().N, s).FillBytes(out[coordinate:])
 	}
-	out := make([]byte, 2*coordinate)
-	sig.R.FillBytes(out[:coordinate])
-	sig.S.FillBytes(out[coordinate:])
 	return out, nil
 }
 
-func fits(n *big.Int) bool { return n.Sign() > 0 && n.BitLen() <= 8*coordinate }
+// joinDER writes r‖s of an Ecdsa-Sig-Value (RFC 3279 §2.2.3) into out, or reports that der is none of this size.
+func joinDER(out []byte, der cryptobyte.String) bool {
+	var sequence cryptobyte.String
+	var r, s []byte
+	return der.ReadASN1(&sequence, asn1.SEQUENCE) && der.Empty() &&
+		sequence.ReadASN1Integer(&r) && sequence.ReadASN1Integer(&s) && sequence.Empty() &&
+		fill(out[:coordinate], r) && fill(out[coordinate:], s)
+}
+
+// fill writes a number that is not zero, with zeros before it.
+func fill(out, number []byte) bool {
+	if len(number) > len(out) || len(number) == 1 && number[0] == 0 {
+		return false
+	}
+	copy(out[len(out)-len(number):], number)
+	return true
+}
