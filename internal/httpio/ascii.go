@@ -1,7 +1,6 @@
 package httpio
 
 import (
-	"bytes"
 	"fmt"
 	"unicode/utf16"
 )
@@ -9,7 +8,7 @@ import (
 // ASCII escapes as \uXXXX what is outside printable ASCII in a compact JSON text, where
 // it can only stand inside strings. Without any it returns the text itself.
 func ASCII(text []byte) []byte {
-	if !bytes.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) {
+	if isASCII(text) {
 		return text
 	}
 	out := make([]byte, 0, len(text))
@@ -21,6 +20,15 @@ func ASCII(text []byte) []byte {
 		}
 	}
 	return out
+}
+
+func isASCII(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // appendEscape writes c as JSON's \uXXXX, twice where one is too short.

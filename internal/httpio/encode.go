@@ -99,10 +99,20 @@ func appendOther(b []byte, v any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
+// escaped are the bytes that need an escape in JSON or in Python's: a table, since every
+// byte of every token is looked at.
+var escaped = func() (table [256]bool) {
+	for i := range table {
+		c := byte(i)
+		table[i] = c < ' ' || c > '~' || c == '"' || c == '\\'
+	}
+	return table
+}()
+
 // plainJSON reports whether nothing in s needs an escape, in JSON as in Python's.
 func plainJSON(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if escaped[s[i]] {
 			return false
 		}
 	}

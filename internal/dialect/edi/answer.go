@@ -24,8 +24,8 @@ func detail(status int) httpio.Response {
 // answer lays out msg, the call's own fields and its name, as XML when Accept begins
 // with that, else as JSON.
 func answer(r *httpio.Request, call string, status int, msg string, fields ...httpio.Field) httpio.Response {
-	o := append(httpio.Object{member("msg", msg)}, fields...)
-	o = append(o, member("method", call))
+	o := append(make(httpio.Object, 0, 2+len(fields)), member("msg", msg))
+	o = append(append(o, fields...), member("method", call))
 	accept := r.Header.Get("Accept")
 	if strings.HasPrefix(accept, xmlType) || strings.HasPrefix(accept, "text/xml") {
 		return httpio.Response{Status: status, Header: header(xmlType), Body: httpio.XMLResult(o)}

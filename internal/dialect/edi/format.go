@@ -106,7 +106,7 @@ func (f *format) links(sub token.Subject) []httpio.Object {
 	list := outside(sub)
 	for _, p := range list[min(1, len(list)):] {
 		links = append(links, httpio.Object{
-			member("ediId", p.id), member("linkedAt", p.linkedAt.Unix()), member("commonName", orNull(p.commonName)),
+			member("ediId", p.id()), member("linkedAt", p.linkedAt.Unix()), member("commonName", orNull(p.commonName)),
 			member("email", orNull(p.email)), member("idpCommonName", orNull(p.commonName)),
 			member("idpName", p.idpName), member("idpUid", p.idpUID),
 		})

@@ -230,11 +230,11 @@ func FuzzRead(f *testing.F) {
 // The page of a GitHub account passes to another person with the login; its number does not.
 func TestGitHubIsKnownByNumber(t *testing.T) {
 	byNumber := profileOf(token.Identity{Provider: "github", Subject: "583231"})
-	if byNumber.idpUID != "github:583231" || byNumber.id != EDIID("github:583231") || byNumber.idpName != "github" {
+	if byNumber.idpUID != "github:583231" || byNumber.id() != EDIID("github:583231") || byNumber.idpName != "github" {
 		t.Errorf("%+v", byNumber)
 	}
 	byPage := profileOf(token.Identity{Provider: "github", Subject: "https://github.com/octocat"})
-	if byPage.idpUID != "https://github.com/octocat" || byPage.id != EDIID("https://github.com/octocat") {
+	if byPage.idpUID != "https://github.com/octocat" || byPage.id() != EDIID("https://github.com/octocat") {
 		t.Errorf("%+v", byPage)
 	}
 }

@@ -20,13 +20,15 @@ func EDIID(uid string) string {
 // profile is one identity as the old server knew it: there, each account of an identity
 // provider is a profile of its own. The zero profile is that of a group.
 type profile struct {
-	id         string // EDI-ID
+	idOf       string // what its EDI-ID is made from
 	idpName    string
 	idpUID     string // in the claims and as uid of the legacy token
 	commonName string // as the provider gave it
 	email      string
 	linkedAt   time.Time
 }
+
+func (p profile) id() string { return EDIID(p.idOf) }
 
 const (
 	passwordProvider = "password" // is inside: the account's own name
@@ -59,23 +61,22 @@ func profileOf(id token.Identity) profile {
 	case "orcid":
 		p.idpUID = "https://orcid.org/" + strings.TrimPrefix(id.Subject, "https://orcid.org/")
 	case "google":
-		p.id = EDIID(id.Subject)
+		p.idOf = id.Subject
 		if id.Email != "" {
 			p.idpUID = id.Email
 		}
+		return p
 	default:
 		p.idpUID = id.Provider + ":" + id.Subject
 	}
-	if p.id == "" {
-		p.id = EDIID(p.idpUID)
-	}
+	p.idOf = p.idpUID
 	return p
 }
 
 // templated is the profile of an account that nobody outside vouches for.
 func (f *format) templated(sub token.Subject) profile {
 	uid := f.uidOf(sub.Name)
-	return profile{id: EDIID(uid), idpName: f.edi.IDPName, idpUID: uid}
+	return profile{idOf: uid, idpName: f.edi.IDPName, idpUID: uid}
 }
 
 func (f *format) uidOf(name string) string { return strings.ReplaceAll(f.edi.IDPUid, "NAME", name) }
@@ -88,14 +89,14 @@ func (f *format) primary(sub token.Subject) profile {
 	return f.templated(sub)
 }
 
-func (f *format) newSubject(sub token.Subject) string { return f.primary(sub).id }
+func (f *format) newSubject(sub token.Subject) string { return f.primary(sub).id() }
 
 // names lists what a legacy token, or a token of the service key, may call the subject.
 // One that began with the template may still have legacy tokens with that name.
 func (f *format) names(sub token.Subject) []string {
 	names := []string{sub.ID}
 	list := outside(sub)
-	if t := f.templated(sub); len(list) == 0 || t.id == sub.ID {
+	if t := f.templated(sub); len(list) == 0 || t.id() == sub.ID {
 		list = append(list, t)
 	}
 	for _, p := range list {
@@ -123,7 +124,7 @@ func (f *format) groupID(g token.Group) string {
 func (f *format) principals(sub token.Subject) []string {
 	ids := []string{f.edi.PublicID, f.edi.AuthenticatedID}
 	for _, p := range outside(sub) {
-		ids = append(ids, p.id)
+		ids = append(ids, p.id())
 	}
 	for _, g := range sub.Groups {
 		ids = append(ids, f.groupID(g))
