@@ -150,8 +150,10 @@ func (e *Engine) mint(svc *Service, m Mint) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, unavailable("finding the signing key", err)
 	}
-	m.Alg, m.KID = signer.Alg(), kid
-	m.ID, m.Status = e.tokenID(m), e.statusOf(m.Kind, m.Grant.ID)
+	m.Alg, m.KID, m.Status = signer.Alg(), kid, e.statusOf(m.Kind, m.Grant.ID)
+	if !svc.NoTokenID {
+		m.ID = e.tokenID(m)
+	}
 	e.head.raise(m.Grant.ID)
 	header, payload, err := svc.Format.Mint(m)
 	if err != nil {

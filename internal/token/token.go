@@ -216,6 +216,7 @@ type Service struct {
 	RequireIdentity string            // provider a person must have linked; "" asks for none
 	RequireAttr     string            // attribute that must be 1, true or yes; "" asks for none
 	TakesKeys       bool              // API keys may be exchanged here
+	NoTokenID       bool              // tokens carry no identifier: Mint.ID stays zero
 	// ApplicationLife and ApplicationIdle end application tokens so long after
 	// they were made, or last used; 0 never does.
 	ApplicationLife, ApplicationIdle time.Duration

@@ -74,6 +74,7 @@ func New(c config.Service, door Door, o Options) (*Dialect, error) {
 			Groups:          c.Allow.Groups,
 			RequireIdentity: c.RequireIdentity,
 			RequireAttr:     required(own.RequirePermission),
+			NoTokenID:       true,
 		},
 		door:      door,
 		prefix:    strings.TrimSuffix(c.Path, "/"),

@@ -78,6 +78,7 @@ func New(c config.Service, o Options) (*Dialect, error) {
 		Groups:          c.Allow.Groups,
 		RequireIdentity: c.RequireIdentity,
 		TakesKeys:       true,
+		NoTokenID:       true,
 		NewSubject:      f.newSubject,
 		Names:           f.names,
 		NamesLive:       max(d.legacy.lifetime, time.Duration(c.AccessLifetime)) + time.Minute,
