@@ -174,6 +174,9 @@ func (p *parser) array() (any, error) {
 	}
 }
 
+// fewMembers is what an object begins with: as many as a header has, half of what most claims are.
+const fewMembers = 4
+
 func (p *parser) object() (any, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
@@ -184,6 +187,7 @@ func (p *parser) object() (any, error) {
 		p.pos++
 		return o, nil
 	}
+	o.Members = make([]Member, 0, fewMembers)
 	var seen names
 	for {
 		m, err := p.member()

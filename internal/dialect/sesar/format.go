@@ -1,11 +1,11 @@
 package sesar
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
@@ -105,21 +105,25 @@ func asciiJSON(v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding claims: %w", err)
 	}
-	var b bytes.Buffer
-	b.Grow(len(plain))
+	if !slices.ContainsFunc(plain, func(c byte) bool { return mustEscape(rune(c)) }) {
+		return plain, nil
+	}
+	b := make([]byte, 0, 2*len(plain))
 	for _, c := range string(plain) {
 		switch {
-		case c < '~' && c != '?' && c != '>':
-			b.WriteByte(byte(c))
+		case !mustEscape(c):
+			b = append(b, byte(c))
 		case c > 0xffff:
 			high, low := utf16.EncodeRune(c)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
 		default:
-			fmt.Fprintf(&b, `\u%04x`, c)
+			b = fmt.Appendf(b, `\u%04x`, c)
 		}
 	}
-	return b.Bytes(), nil
+	return b, nil
 }
+
+func mustEscape(c rune) bool { return c >= '~' || c == '?' || c == '>' }
 
 // claimLimits are far above any payload we mint.
 var claimLimits = strictjson.Limits{Bytes: 16 << 10, Depth: 8, Members: 256}
