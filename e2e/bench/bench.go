@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"symbolon/e2e/load"
@@ -19,7 +20,7 @@ import (
 
 const (
 	crowd    = 16
-	people   = 2000 // of ecology, so that no text of the legacy token repeats within a minute
+	people   = 6000 // of ecology, so that no text of the legacy token repeats within a minute
 	password = "correct horse battery staple"
 )
 
@@ -139,14 +140,18 @@ func (b *bench) fill(a *app.App) error {
 		return fmt.Errorf("making an API key: %w", err)
 	}
 	b.apiKey = key.Reveal()
-	for i := range people {
-		p, err := b.person(a, fmt.Sprint("person-", i))
-		if err != nil {
-			return err
-		}
-		b.pairs = append(b.pairs, p)
+	b.pairs = make([]pair, people)
+	errs := make([]error, people)
+	var all sync.WaitGroup
+	for w := range crowd { // at once, to share commits
+		all.Go(func() {
+			for i := w; i < people; i += crowd {
+				b.pairs[i], errs[i] = b.person(a, fmt.Sprint("person-", i))
+			}
+		})
 	}
-	return nil
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 func (b *bench) person(a *app.App, name string) (pair, error) {

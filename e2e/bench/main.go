@@ -116,7 +116,7 @@ func (o options) measure(ctx context.Context) (*report, error) {
 			}
 		}
 	}
-	r.pid = b.server.PID
+	r.pid, r.remotePID = b.server.PID, b.remote.PID
 	r.starts, err = b.ended()
 	return r, err
 }

@@ -15,13 +15,13 @@ import (
 
 // report is everything that one run has measured.
 type report struct {
-	flush   time.Duration
-	rows    []*row
-	refused refusals
-	flood   flooded
-	curve   []point
-	starts  starts
-	pid     int // of the server on SQLite
+	flush          time.Duration
+	rows           []*row
+	refused        refusals
+	flood          flooded
+	curve          []point
+	starts         starts
+	pid, remotePID int // of the servers on SQLite and on PostgreSQL
 }
 
 // text is the report in Markdown.

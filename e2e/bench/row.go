@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -24,6 +25,9 @@ func (s *side) turn(d time.Duration) error {
 	var r load.Result
 	if err := r.Turn(s.workers, d, s.cpu); err != nil {
 		return err
+	}
+	if len(r.Times) == 0 {
+		return errors.New("nothing was left to ask: take fewer or shorter turns")
 	}
 	s.rates, s.each = append(s.rates, r.Rate()), append(s.each, r.CPUEach())
 	s.result.Took += r.Took
