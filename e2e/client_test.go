@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -18,14 +19,24 @@ import (
 	"time"
 )
 
+// built is the folder for what is built once for all tests.
+var built string
+
+func TestMain(m *testing.M) {
+	var err error
+	if built, err = os.MkdirTemp("", "symbolon-e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, "making a folder for the tests:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(built)
+	os.Exit(code)
+}
+
 // Holders are processes of e2e/holder, a program that knows package client alone.
 
 var buildHolder = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "symbolon-holder-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "holder")
+	path := filepath.Join(built, "holder")
 	out, err := exec.Command("go", "build", "-tags", "e2e", "-o", path, "./holder").CombinedOutput()
 	if err != nil {
 		return "", &exec.Error{Name: "go build ./holder: " + string(out), Err: err}
