@@ -83,7 +83,7 @@ func (a *Adapter) Handle(h Handler) http.Handler {
 func (a *Adapter) finish(w http.ResponseWriter, r *http.Request, req *Request, resp Response, start time.Time) {
 	resp = sendable(resp)
 	lost := a.answer(w, r, req, resp)
-	a.logRequest(r, req, resp.Status, int64(len(resp.Body)), lost, a.now().Sub(start))
+	a.logRequest(r, req, resp.Status, int64(len(resp.Body)), lost, start)
 }
 
 // Addr is the client's address, the zero Addr when the peer has none: for what cannot be a Handler.

@@ -82,7 +82,7 @@ func (a *Adapter) callLost(r *http.Request, req *Request, lost func(context.Cont
 }
 
 // logRequest names the route, never the path or the query: those may hold secrets.
-func (a *Adapter) logRequest(r *http.Request, req *Request, status int, bytes int64, lost bool, took time.Duration) {
+func (a *Adapter) logRequest(r *http.Request, req *Request, status int, bytes int64, lost bool, start time.Time) {
 	if !a.Log.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
@@ -90,7 +90,7 @@ func (a *Adapter) logRequest(r *http.Request, req *Request, status int, bytes in
 		slog.String("method", knownMethod(r.Method)),
 		slog.String("route", req.route),
 		slog.Int("status", status),
-		slog.Int64("duration_ms", took.Milliseconds()),
+		slog.Int64("duration_ms", a.now().Sub(start).Milliseconds()),
 		slog.Int64("bytes", bytes),
 		slog.String("request_id", req.ID),
 		slog.String("addr", req.Addr.String()),

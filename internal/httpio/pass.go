@@ -39,7 +39,7 @@ func (a *Adapter) decide(r *http.Request, d Decide, req *Request) (resp Response
 
 func (a *Adapter) watch(w http.ResponseWriter, r *http.Request, req *Request, next http.Handler, start time.Time) {
 	seen := &watcher{ResponseWriter: w}
-	defer func() { a.logRequest(r, req, seen.status, seen.bytes, false, a.now().Sub(start)) }()
+	defer func() { a.logRequest(r, req, seen.status, seen.bytes, false, start) }()
 	defer func() {
 		if v := recover(); v != nil {
 			a.logPanic(r, req, v)
