@@ -52,7 +52,7 @@ type App struct {
 
 	certificates sync.Map // :: legacy RSA key → its certificate
 	keySets      sync.Map // :: names of services → *keySet
-	lists        *statuslist.Publisher
+	lists        *statuslist.Publisher[*document]
 	verifierKey  [32]byte      // hash of the secret of who follows the event stream; zero for nobody
 	stopping     chan struct{} // closed when the server stops
 
@@ -124,7 +124,7 @@ func (a *App) openEngine(ctx context.Context, o Options) error {
 	a.Engine = token.New(token.Options{Store: a.Store, Keys: engineKeys{a.Keys}, Services: a.services(),
 		Now: a.now, Bound: time.Duration(a.Config.RevocationBound), Log: a.log, StatusBase: statusBase(a.Config),
 		BrowserIdle: time.Duration(a.Config.SignIn.Idle), BrowserCap: time.Duration(a.Config.SignIn.Absolute), Observer: a.metrics})
-	a.lists = &statuslist.Publisher{Source: a.Engine, Signer: a.statusSigner, TTL: time.Duration(a.Config.StatusTTL),
-		Issuer: a.Config.BaseURL}
+	a.lists = &statuslist.Publisher[*document]{Source: a.Engine, Signer: a.statusSigner, Publish: publishList,
+		TTL: time.Duration(a.Config.StatusTTL), Issuer: a.Config.BaseURL}
 	return nil
 }

@@ -6,9 +6,9 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"maps"
 	"net/http"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,18 +21,29 @@ import (
 	"symbolon/internal/statuslist"
 )
 
-// publicly answers with what everybody may read and keep for a while, or with 304 to who has it.
-// The sum is that of the body.
-func publicly(r *httpio.Request, kind string, body []byte, sum [sha256.Size]byte, keep time.Duration) httpio.Response {
+// document is what everybody may read and keep for a while. It is read-only: many answers share it.
+type document struct {
+	body   []byte
+	tag    string
+	header http.Header
+}
+
+func publish(kind string, body []byte, keep time.Duration) *document {
+	sum := sha256.Sum256(body)
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-	resp := httpio.Response{Status: http.StatusOK, Body: body, Header: http.Header{
+	return &document{body, tag, http.Header{
 		"Content-Type": {kind}, "Etag": {tag}, "Access-Control-Allow-Origin": {"*"},
 		"Cache-Control": {"public, max-age=" + strconv.FormatInt(int64(keep/time.Second), 10)}}}
-	if hasTag(r.Header.Values("If-None-Match"), tag) {
-		resp.Status, resp.Body = http.StatusNotModified, nil
-		resp.Header.Del("Content-Type")
+}
+
+// answer is the document, or 304 to who has it.
+func (d *document) answer(r *httpio.Request) httpio.Response {
+	if !hasTag(r.Header["If-None-Match"], d.tag) {
+		return httpio.Response{Status: http.StatusOK, Header: d.header, Body: d.body}
 	}
-	return resp
+	header := maps.Clone(d.header)
+	header.Del("Content-Type")
+	return httpio.Response{Status: http.StatusNotModified, Header: header}
 }
 
 // hasTag compares weakly, as If-None-Match does (RFC 9110 §13.1.2).
@@ -56,20 +67,18 @@ func (a *App) keySet(r *httpio.Request, services ...string) httpio.Response {
 	name, now := strings.Join(services, " "), a.now()
 	set, ok := a.keySets.Load(name)
 	if !ok || !set.(*keySet).good(a.Keys.Version(), now) {
-		made := &keySet{version: a.Keys.Version(), at: now, text: a.Keys.JWKS(services...)}
-		made.sum = sha256.Sum256(made.text)
-		a.keySets.Store(name, made)
-		set = made
+		version := a.Keys.Version()
+		set = &keySet{publish(jwksType, a.Keys.JWKS(services...), keysKept(a.Config)), version, now}
+		a.keySets.Store(name, set)
 	}
-	return publicly(r, jwksType, set.(*keySet).text, set.(*keySet).sum, keysKept(a.Config))
+	return set.(*keySet).answer(r)
 }
 
 // keySet is a set as it was laid out, of keys of a version.
 type keySet struct {
+	*document
 	version uint64
 	at      time.Time
-	text    []byte
-	sum     [sha256.Size]byte
 }
 
 // good reports whether the set is still true: a key that comes to its end makes no new version.
@@ -101,15 +110,16 @@ func (a *App) statusSigner() (jws.Signer, string, error) {
 	return a.Keys.Signer("", keyring.Status, a.now())
 }
 
-// listNumber is how a list's number is written, in one way only.
-var listNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,13})$`)
+// publishList lets a cache keep a list for a quarter of its life, so that what it gives out has still some before it.
+func publishList(text []byte, life time.Duration) *document {
+	return publish(statuslist.MediaType, text, life/4)
+}
 
-// statusList is a list, or 503 rather than an old one. A cache may keep it for a quarter of its life, so that what
-// it gives out has still some before it.
+// statusList is a list, or 503 rather than an old one.
 func (a *App) statusList(ctx context.Context, r *httpio.Request) httpio.Response {
 	text := r.PathValue("list")
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || !listNumber.MatchString(text) {
+	if err != nil || strconv.FormatInt(n, 10) != text { // a list's number is written in one way only
 		return ownFailure(http.StatusNotFound)
 	}
 	list, err := a.lists.List(ctx, n, a.now())
@@ -117,10 +127,10 @@ func (a *App) statusList(ctx context.Context, r *httpio.Request) httpio.Response
 	case err != nil:
 		a.log.WarnContext(ctx, "a status list cannot be given", "list", n, "err", err)
 		return later()
-	case list.Text == nil:
+	case list == nil:
 		return ownFailure(http.StatusNotFound)
 	}
-	return publicly(r, statuslist.MediaType, list.Text, list.Sum, a.lists.TTL/4)
+	return list.answer(r)
 }
 
 // later is a failure that will pass.
@@ -152,7 +162,7 @@ func (a *App) keyFile(ctx context.Context, r *httpio.Request) httpio.Response {
 	if out == nil {
 		return ownFailure(http.StatusNotFound)
 	}
-	return publicly(r, "application/x-pem-file", out, sha256.Sum256(out), keysKept(a.Config))
+	return publish("application/x-pem-file", out, keysKept(a.Config)).answer(r)
 }
 
 func (a *App) legacyCertificate(ctx context.Context, r *httpio.Request, service string) httpio.Response {
@@ -165,7 +175,7 @@ func (a *App) legacyCertificate(ctx context.Context, r *httpio.Request, service 
 		a.log.ErrorContext(ctx, "publishing the legacy certificate failed", "service", service, "err", err)
 		return later()
 	}
-	return publicly(r, "application/x-x509-ca-cert", body, sha256.Sum256(body), keysKept(a.Config))
+	return publish("application/x-x509-ca-cert", body, keysKept(a.Config)).answer(r)
 }
 
 func (a *App) certificate(ctx context.Context, m *mount) ([]byte, error) {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"compress/zlib"
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -41,28 +40,23 @@ type Source interface {
 }
 
 // Publisher makes lists when they are asked for, each at most once a second and only when it changed or a quarter
-// of its life is over. All fields are required.
-type Publisher struct {
-	Source Source
-	Signer func() (signer jws.Signer, kid string, err error) // an ES256 key that is published
-	TTL    time.Duration                                     // how long a verifier may go by one list
-	Issuer string
+// of its life is over. What it gives out is a D. All fields are required.
+type Publisher[D any] struct {
+	Source  Source
+	Signer  func() (signer jws.Signer, kid string, err error) // an ES256 key that is published
+	Publish func(text []byte, life time.Duration) D           // is called once for each JWT that is made
+	TTL     time.Duration                                     // how long a verifier may go by one list
+	Issuer  string
 
 	mu   sync.Mutex
-	kept map[int64]*kept // :: list → as it was last made
+	kept map[int64]*kept[D] // :: list → as it was last made
 }
 
-// Document is a list as it is given out.
-type Document struct {
-	Text []byte
-	Sum  [sha256.Size]byte // of the text
-}
-
-type kept struct {
-	Document
-	kid    string
-	looked time.Time // when it last was what is true
-	of     token.StatusList
+type kept[D any] struct {
+	document D
+	kid      string
+	looked   time.Time // when it last was what is true
+	of       token.StatusList
 }
 
 // claims are those of a list; the last two are ours.
@@ -82,63 +76,63 @@ type compressed struct {
 	List string `json:"lst"`
 }
 
-// List returns a list as a JWT, the zero Document for one that cannot be. Its iat is the moment up to which nothing is missing and
+// List returns a list as a JWT, the zero D for one that cannot be. Its iat is the moment up to which nothing is missing and
 // its exp the TTL later, so that whoever cannot fetch another stops believing it. A source that is not sure of being
 // complete is an error, whatever was made before.
-func (p *Publisher) List(ctx context.Context, list int64, now time.Time) (Document, error) {
+func (p *Publisher[D]) List(ctx context.Context, list int64, now time.Time) (none D, _ error) {
 	if known, err := p.Source.HasStatusList(ctx, list); !known || err != nil {
-		return Document{}, err
+		return none, err
 	}
 	if err := p.Source.Fresh(); err != nil {
-		return Document{}, err
+		return none, err
 	}
 	signer, kid, err := p.Signer()
 	if err != nil {
-		return Document{}, fmt.Errorf("finding the key of status lists: %w", err)
+		return none, fmt.Errorf("finding the key of status lists: %w", err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := p.kept[list]
 	if k != nil && k.kid == kid && k.resting(now) {
-		return k.Document, nil
+		return k.document, nil
 	}
 	present, err := p.Source.StatusList(list)
 	if err != nil {
-		return Document{}, err
+		return none, err
 	}
 	if k != nil && k.kid == kid && k.good(present, p.TTL) {
 		k.looked = now
-		return k.Document, nil
+		return k.document, nil
 	}
 	text, err := p.sign(list, present, signer, kid)
 	if err != nil {
-		return Document{}, err
+		return none, err
 	}
-	d := Document{Text: text, Sum: sha256.Sum256(text)}
-	p.keep(list, &kept{Document: d, kid: kid, looked: now, of: present})
+	d := p.Publish(text, p.TTL)
+	p.keep(list, &kept[D]{document: d, kid: kid, looked: now, of: present})
 	return d, nil
 }
 
-func (k *kept) resting(now time.Time) bool {
+func (k *kept[D]) resting(now time.Time) bool {
 	since := now.Sub(k.looked)
 	return since >= 0 && since < rest
 }
 
 // good reports whether what was made says what is true now, and will be believed long enough.
-func (k *kept) good(present token.StatusList, ttl time.Duration) bool {
+func (k *kept[D]) good(present token.StatusList, ttl time.Duration) bool {
 	same := k.of.Feed == present.Feed && bytes.Equal(k.of.Bits, present.Bits) && maps.EqualFunc(k.of.NotBefore, present.NotBefore, time.Time.Equal)
 	age := present.At.Sub(k.of.At)
 	return same && age >= 0 && age < ttl/4
 }
 
-func (p *Publisher) keep(list int64, k *kept) {
+func (p *Publisher[D]) keep(list int64, k *kept[D]) {
 	if p.kept == nil || len(p.kept) >= maxKept {
-		p.kept = map[int64]*kept{}
+		p.kept = map[int64]*kept[D]{}
 	}
 	p.kept[list] = k
 }
 
-func (p *Publisher) sign(list int64, present token.StatusList, signer jws.Signer, kid string) ([]byte, error) {
+func (p *Publisher[D]) sign(list int64, present token.StatusList, signer jws.Signer, kid string) ([]byte, error) {
 	c := claims{Issuer: p.Issuer, Sub: p.Source.StatusURI(list), IAT: present.At.Unix(), TTL: int64(p.TTL / time.Second),
 		List:   compressed{Bits: 1, List: compress(present.Bits)},
 		Before: map[string]int64{}, Feed: present.Feed.String()}

@@ -44,7 +44,7 @@ func (s *source) StatusList(int64) (token.StatusList, error) {
 
 type fixture struct {
 	*testing.T
-	*Publisher
+	*Publisher[string]
 	source *source
 	key    *jws.ES256
 	kid    string
@@ -64,8 +64,9 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{T: t, key: key, kid: "one", now: noon, source: &source{list: token.StatusList{
 		Bits: make([]byte, 1<<14), At: noon, Feed: token.Position{Epoch: 1, Seq: 42},
 		NotBefore: map[string]time.Time{"": time.Unix(100, 0), "samples": time.Unix(200, 0)}}}}
-	f.Publisher = &Publisher{Source: f.source, TTL: time.Minute, Issuer: "https://t.example",
-		Signer: func() (jws.Signer, string, error) { return f.key, f.kid, nil }}
+	f.Publisher = &Publisher[string]{Source: f.source, TTL: time.Minute, Issuer: "https://t.example",
+		Publish: func(text []byte, _ time.Duration) string { return string(text) },
+		Signer:  func() (jws.Signer, string, error) { return f.key, f.kid, nil }}
 	return f
 }
 
@@ -74,12 +75,11 @@ func (f *fixture) get(n int64, passed time.Duration) string {
 	f.Helper()
 	f.now = f.now.Add(passed)
 	f.source.list.At = f.now
-	d, err := f.List(f.Context(), n, f.now)
-	text := d.Text
+	text, err := f.List(f.Context(), n, f.now)
 	if err != nil {
 		f.Fatal(err)
 	}
-	return string(text)
+	return text
 }
 
 // read checks the signature and returns header and claims as anybody would read them.
@@ -171,8 +171,8 @@ func TestNoListWithoutNews(t *testing.T) {
 	f := newFixture(t)
 	f.get(0, 0)
 	f.source.stale = errors.New("no news")
-	if d, err := f.List(t.Context(), 0, f.now); !errors.Is(err, f.source.stale) || d.Text != nil {
-		t.Errorf("%q, %v; want the source's error", d.Text, err)
+	if text, err := f.List(t.Context(), 0, f.now); !errors.Is(err, f.source.stale) || text != "" {
+		t.Errorf("%q, %v; want the source's error", text, err)
 	}
 }
 
