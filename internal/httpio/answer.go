@@ -44,9 +44,10 @@ func setHeader(h http.Header, id string, resp Response) {
 	h["Content-Type"] = nil // present but empty: net/http neither sniffs nor sends it
 	maps.Copy(h, resp.Header)
 	h["X-Content-Type-Options"] = noSniff
-	h["X-Request-Id"] = []string{id}
+	own := []string{id, strconv.Itoa(len(resp.Body))}
+	h["X-Request-Id"] = own[:1:1]
 	if hasBody(resp.Status) {
-		h["Content-Length"] = []string{strconv.Itoa(len(resp.Body))}
+		h["Content-Length"] = own[1:]
 	}
 }
 
