@@ -5,7 +5,9 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -14,6 +16,7 @@ import (
 	"io"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -466,6 +469,29 @@ func TestSignFailures(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
+}
+
+// TestHS256AtOnce: what many sign at once does not mix, whatever was signed before.
+func TestHS256AtOnce(t *testing.T) {
+	secret := []byte("0123456789abcdef0123456789abcdef")
+	key, err := NewHS256(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := range 200 {
+				input := fmt.Append(nil, i, " ", n)
+				mac := hmac.New(sha256.New, secret)
+				mac.Write(input)
+				if sum, err := key.Sign(input); !hmac.Equal(sum, mac.Sum(nil)) || err != nil {
+					t.Errorf("%s: %x, %v", input, sum, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // TestSignFillsShortNumbers: r and s are 32 bytes each, however short the signer's numbers are.

@@ -23,6 +23,7 @@ type material struct {
 	plain  []byte           // what is sealed: PKCS #8 DER, or the secret itself
 	signer jws.Signer       // ES256 and HS256
 	check  jws.Key          // ES256 and HS256
+	mac    jws.Signer       // HMAC, which signs no token
 	rsa    *rsa.PrivateKey  // RSA-MD5
 	public crypto.PublicKey // ES256 and RSA-MD5
 	der    []byte           // PKIX form of public
@@ -68,7 +69,7 @@ func read(alg string, plain []byte) (*material, error) {
 	case HS256:
 		return readSecret(plain)
 	case HMAC:
-		return &material{plain: plain}, nil
+		return readMAC(plain)
 	}
 	return nil, fmt.Errorf("unknown key algorithm %q", alg)
 }
@@ -121,6 +122,14 @@ func readSecret(plain []byte) (*material, error) {
 		return nil, fmt.Errorf("the secret has %d bytes, at least %d are needed", len(plain), jws.MinSecret)
 	}
 	return &material{plain: plain, signer: key, check: key}, nil
+}
+
+func readMAC(plain []byte) (*material, error) {
+	m, err := readSecret(plain)
+	if err != nil {
+		return nil, err
+	}
+	return &material{plain: plain, mac: m.signer}, nil
 }
 
 // readWeakSecret takes what readSecret does not; nothing but a Want with WeakKey leads here.
