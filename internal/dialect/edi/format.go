@@ -125,8 +125,8 @@ func orNull(s string) any {
 // order of the wire, and what an older token lacks as if it were empty.
 func (w *wire) appendSubject(claims httpio.Object, id string) httpio.Object {
 	claims = append(claims, member("sub", id), member("cn", w.cn), w.or("email", nil))
-	if avatar, ok := w.known["avatarUrl"]; ok {
-		claims = append(claims, avatar)
+	if raw, ok := w.known["avatarUrl"]; ok {
+		claims = append(claims, member("avatarUrl", raw))
 	}
 	return append(claims, member("principals", w.principals), w.or("links", []string{}),
 		w.or("isEmailEnabled", false), w.or("isEmailVerified", false),
@@ -134,8 +134,8 @@ func (w *wire) appendSubject(claims httpio.Object, id string) httpio.Object {
 }
 
 func (w *wire) or(name string, value any) httpio.Field {
-	if known, ok := w.known[name]; ok {
-		return known
+	if raw, ok := w.known[name]; ok {
+		return member(name, raw)
 	}
 	return member(name, value)
 }

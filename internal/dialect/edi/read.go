@@ -19,10 +19,10 @@ type wire struct {
 	cn         string
 	idpName    string
 	idpUID     string
-	principals []string                // sorted
-	uids       []string                // whom a legacy token beside it may name
-	known      map[string]httpio.Field // :: name → claim, as it stands
-	extra      httpio.Object           // claims we do not know, in their order
+	principals []string // sorted
+	uids       []string // whom a legacy token beside it may name
+	known      map[string]json.RawMessage
+	extra      httpio.Object // claims we do not know, in their order
 }
 
 // plainClaims are those that are copied as they stand when a token is refreshed.
@@ -157,14 +157,14 @@ func (r *reader) grant(kid string) (int64, time.Time) {
 }
 
 func (r *reader) wire() *wire {
-	w := &wire{cn: r.text("cn"), idpName: r.text("idpName"), idpUID: r.text("idpUid"), known: map[string]httpio.Field{}}
+	w := &wire{cn: r.text("cn"), idpName: r.text("idpName"), idpUID: r.text("idpUid"), known: map[string]json.RawMessage{}}
 	for _, name := range []string{"email", "avatarUrl", "idpCommonName"} {
 		r.text(name)
 	}
 	for _, m := range r.object.Members {
 		switch {
 		case slices.Contains(plainClaims, m.Name):
-			w.known[m.Name] = member(m.Name, json.RawMessage(m.Raw))
+			w.known[m.Name] = json.RawMessage(m.Raw)
 		case !slices.Contains(madeClaims, m.Name):
 			w.extra = append(w.extra, member(m.Name, json.RawMessage(m.Raw)))
 		}
