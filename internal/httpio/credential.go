@@ -20,8 +20,9 @@ type Person struct {
 	ID   string    // the service's own id for the account
 	Name string    // as the token calls it
 	Ends time.Time // of the token
-	// CutOff reports whether the token may have been made before the person's tokens were ended at an instant.
-	CutOff func(at time.Time) bool
+	// CutOff reports whether the token may have been made before the person's tokens were ended at an instant, or by a
+	// server that had not heard of it, as all had by another.
+	CutOff func(at, heard time.Time) bool
 }
 
 // Places are where a wire's users put a token, besides the Authorization header.

@@ -60,10 +60,10 @@ func (n *news) confirm(at time.Time) {
 
 func (n *news) refuse() { n.confirmed.Store(nil) }
 
-// upToDate reports whether this process would vouch, and knows of everything that it has changed itself.
+// upToDate reports whether this process would vouch, and knows of everything that its own verbs have seen.
 func (e *Engine) upToDate() bool {
 	c := e.news.confirmed.Load()
-	return c != nil && e.Fresh() == nil && c.position.Seq >= e.store.Appended()
+	return c != nil && e.Fresh() == nil && c.position.Seq >= e.store.Seen()
 }
 
 // Fresh reports whether the engine would vouch for a token now, and if not, why.

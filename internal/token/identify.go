@@ -73,21 +73,22 @@ func (e *Engine) IdentifyKey(ctx context.Context, service string, key secret.Tex
 
 // IdentifyNamed is Identify for a token that names a person rather than a grant, and whose signature the dialect has
 // checked: id is the service's own for the account, name what its tokens are cut off by, until when the token is
-// good, cutOff whether one made before an instant could be it. The account is read anew after a minute, and the
+// good, cutOff whether it may be one that was made before its tokens were ended at an instant, by a server that had heard of it by
+// another. The account is read anew after a minute, and the
 // service must still admit it.
-func (e *Engine) IdentifyNamed(ctx context.Context, service, id, name string, until time.Time, cutOff func(time.Time) bool) (Holder, error) {
+func (e *Engine) IdentifyNamed(ctx context.Context, service, id, name string, until time.Time, cutOff func(at, heard time.Time) bool) (Holder, error) {
 	svc, err := e.service(service)
 	if err != nil {
 		return Holder{}, err
 	}
-	cut, err := e.CutOff(service, name)
+	at, heard, err := e.CutOff(service, name)
 	switch {
 	case err != nil:
 		return Holder{}, err
 	case !e.now().Before(until):
 		return Holder{}, Refuse(Expired, "at %s", until.UTC().Format(time.RFC3339))
-	case !cut.IsZero() && cutOff(cut):
-		return Holder{}, Refuse(Revoked, "tokens that name the person were ended at %s", cut.UTC().Format(time.RFC3339))
+	case !at.IsZero() && cutOff(at, heard):
+		return Holder{}, Refuse(Revoked, "tokens that name the person were ended at %s", at.UTC().Format(time.RFC3339))
 	}
 	h, err := e.named(ctx, svc, id)
 	switch {

@@ -81,7 +81,7 @@ func TestServiceKeyOfAJoinedAccount(t *testing.T) {
 	f.dead("ext", ext.Access.Reveal(), token.Revoked)
 	f.dead("ext", minted.Access.Reveal(), token.Revoked)
 	for _, name := range []string{"uid=bob", "ID-bob", "uid=ann", "ID-ann"} {
-		if cut, err := f.CutOff("ext", name); err != nil || cut.IsZero() {
+		if cut, _, err := f.CutOff("ext", name); err != nil || cut.IsZero() {
 			t.Errorf("%s is not cut off (%v)", name, err)
 		}
 	}

@@ -94,8 +94,9 @@ type Feed interface {
 	// Changed waits until somebody may have appended, at most the time given, and
 	// reports whether one may have; true when in doubt.
 	Changed(ctx context.Context, most time.Duration) (bool, error)
-	// Appended is the number of the last entry that this process has appended.
-	Appended() int64
+	// Seen is the number of the last entry that this process has appended, or that was there when it issued a grant or
+	// read an API key: 0 before the first.
+	Seen() int64
 }
 
 // Upkeep is what the server does by itself.

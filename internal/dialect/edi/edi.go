@@ -131,14 +131,17 @@ func (d *Dialect) mintLegacy(ctx context.Context, e Engine, who legacyToken, t t
 	if !who.usable() {
 		return secret.Text{}, nil
 	}
-	cut, err := e.CutOff(d.service.Name, who.uid)
+	if err := e.Hear(ctx); err != nil {
+		return secret.Text{}, err
+	}
+	at, heard, err := e.CutOff(d.service.Name, who.uid)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	if cut.After(t.Asked) {
+	if at.After(t.Asked) {
 		return secret.Text{}, token.Refuse(token.Unavailable, "the account's tokens were ended while this one was made")
 	}
-	if who.ends = d.legacy.end(t.Issued, t.Cap, cut); who.ends.IsZero() {
+	if who.ends = d.legacy.end(t.Issued, t.Cap, at, heard); who.ends.IsZero() {
 		return secret.Text{}, nil
 	}
 	return d.legacy.mint(ctx, who)

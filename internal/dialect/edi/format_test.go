@@ -70,7 +70,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		who := f.legacyOf(all[name])
-		who.ends = l.end(start, time.Time{}, time.Time{})
+		who.ends = l.end(start, time.Time{}, time.Time{}, time.Time{})
 		pasta, err := l.mint(t.Context(), who)
 		if err != nil {
 			t.Fatal(err)

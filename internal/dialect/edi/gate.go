@@ -67,7 +67,7 @@ func (d *Dialect) legacyCredential(ctx context.Context, r *httpio.Request) (http
 		return c, token.Refuse(token.BadCredentials, "a legacy token of nobody")
 	}
 	c.Person = &httpio.Person{ID: EDIID(t.uid), Name: t.uid, Ends: t.ends,
-		CutOff: func(at time.Time) bool { return d.legacy.cutOff(t.ends, at) }}
+		CutOff: func(at, heard time.Time) bool { return d.legacy.cutOff(t.ends, at, heard) }}
 	return c, nil
 }
 

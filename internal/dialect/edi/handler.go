@@ -126,11 +126,11 @@ func (h *handlers) renew(ctx context.Context, pasta any, t token.Tokens) (secret
 	if !slices.Contains(h.uidsBeside(t), old.uid) {
 		return secret.Text{}, foreignLegacy
 	}
-	cut, err := h.engine.CutOff(h.service.Name, old.uid)
+	at, heard, err := h.engine.CutOff(h.service.Name, old.uid)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	if h.legacy.cutOff(old.ends, cut) {
+	if h.legacy.cutOff(old.ends, at, heard) {
 		return secret.Text{}, endedLegacy
 	}
 	return h.mintLegacy(ctx, h.engine, old, t)

@@ -77,16 +77,16 @@ func roundUp(t time.Time) time.Time {
 // end is the end of a token minted at now: one lifetime, or limit if that comes first,
 // rounded up; but always past what a cut-off refuses. It is zero where the limit comes
 // before that: then there can be no token. Zero arguments mean none.
-func (l *legacyTokens) end(now, limit, cut time.Time) time.Time {
+func (l *legacyTokens) end(now, limit, at, heard time.Time) time.Time {
 	end := now.Add(l.lifetime)
 	if !limit.IsZero() && limit.Before(end) {
 		end = limit
 	}
 	end = roundUp(end)
-	if !l.cutOff(end, cut) {
+	if !l.cutOff(end, at, heard) {
 		return end
 	}
-	end = roundUp(cut.Add(l.lifetime)).Add(time.Minute)
+	end = roundUp(heard.Add(l.lifetime)).Add(time.Minute)
 	if !limit.IsZero() && end.After(roundUp(limit)) {
 		return time.Time{}
 	}
@@ -106,13 +106,14 @@ func (l *legacyTokens) exactEnd(born, limit time.Time) time.Time {
 	return end
 }
 
-// cutOff reports whether a token with that end may have been minted before the cut-off.
-func (l *legacyTokens) cutOff(end, cut time.Time) bool {
-	first := cut.Add(l.lifetime)
+// cutOff reports whether a token with that end may have been minted before the cut-off, or by a server that had not heard of
+// it. An exact end is of a token that was minted from the store itself.
+func (l *legacyTokens) cutOff(end, at, heard time.Time) bool {
+	first := at.Add(l.lifetime)
 	if end.Equal(roundUp(end)) {
-		first = roundUp(first)
+		first = roundUp(heard.Add(l.lifetime))
 	}
-	return !cut.IsZero() && !end.After(first)
+	return !at.IsZero() && !end.After(first)
 }
 
 // mint returns the token, from memory when the same text was signed lately.

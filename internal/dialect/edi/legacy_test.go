@@ -68,25 +68,31 @@ func TestLegacyEnd(t *testing.T) {
 		}
 		return when
 	}
-	for _, tc := range []struct{ name, now, limit, cut, want string }{
-		{"rounded up", "03:04:05.000", "", "", "11:05:00.000"},
-		{"already a minute", "03:04:00.000", "", "", "11:04:00.000"},
-		{"limited", "03:04:05.000", "04:00:30.000", "", "04:01:00.000"},
-		{"limit far off", "03:04:05.000", "12:00:00.000", "", "11:05:00.000"},
-		{"cut in the same minute", "03:04:05.000", "", "03:04:01.000", "11:06:00.000"},
-		{"cut in the same second", "03:04:00.000", "", "03:04:00.900", "11:06:00.000"},
-		{"cut in the minute before", "03:04:05.000", "", "03:03:59.000", "11:05:00.000"},
-		{"cut leaves nothing before the limit", "03:04:05.000", "04:00:00.000", "03:03:00.000", ""},
+	for _, tc := range []struct {
+		name, now, limit, cut, want string
+		heard                       time.Duration
+	}{
+		{"rounded up", "03:04:05.000", "", "", "11:05:00.000", 0},
+		{"already a minute", "03:04:00.000", "", "", "11:04:00.000", 0},
+		{"limited", "03:04:05.000", "04:00:30.000", "", "04:01:00.000", 0},
+		{"limit far off", "03:04:05.000", "12:00:00.000", "", "11:05:00.000", 0},
+		{"cut in the same minute", "03:04:05.000", "", "03:04:01.000", "11:06:00.000", 0},
+		{"cut in the same second", "03:04:00.000", "", "03:04:00.900", "11:06:00.000", 0},
+		{"cut in the minute before", "03:04:05.000", "", "03:03:59.000", "11:05:00.000", 0},
+		{"cut leaves nothing before the limit", "03:04:05.000", "04:00:00.000", "03:03:00.000", "", 0},
+		{"cut in the minute before, heard of in this one", "03:04:05.000", "", "03:03:55.000", "11:06:00.000", 11 * time.Second},
+		{"cut a moment ago, heard of in the next minute", "03:04:55.000", "", "03:04:54.000", "11:07:00.000", 11 * time.Second},
+		{"heard of before", "03:05:05.000", "", "03:04:50.000", "11:06:00.000", 5 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			end := l.end(at(tc.now), at(tc.limit), at(tc.cut))
+			end := l.end(at(tc.now), at(tc.limit), at(tc.cut), at(tc.cut).Add(tc.heard))
 			if tc.want == "" && end.IsZero() {
 				return
 			}
 			if got := end.Format("15:04:05.000"); got != tc.want {
 				t.Errorf("end %s, want %s", got, tc.want)
 			}
-			if l.cutOff(end, at(tc.cut)) {
+			if l.cutOff(end, at(tc.cut), at(tc.cut).Add(tc.heard)) {
 				t.Error("refused at once")
 			}
 		})
@@ -97,10 +103,10 @@ func TestLegacyExactEnd(t *testing.T) {
 	l := newLegacyTokens(nil, 8*time.Hour)
 	for _, born := range []time.Time{start, start.Add(55*time.Second - time.Millisecond), start.Add(123 * time.Millisecond)} {
 		end := l.exactEnd(born, time.Time{})
-		if l.cutOff(end, born) {
+		if l.cutOff(end, born, born.Add(time.Minute)) {
 			t.Errorf("%v: refused after a cut-off before it", born)
 		}
-		if !l.cutOff(end, born.Add(2*time.Millisecond)) {
+		if cut := born.Add(2 * time.Millisecond); !l.cutOff(end, cut, cut.Add(time.Minute)) {
 			t.Errorf("%v: not refused after a cut-off behind it", born)
 		}
 	}

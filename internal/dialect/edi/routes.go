@@ -18,8 +18,10 @@ type Engine interface {
 	Tokens
 	// Verify checks a token without a store.
 	Verify(ctx context.Context, service, text string, kinds ...token.Kind) (token.Claims, error)
-	// CutOff returns until when tokens that name a person are refused; zero means never.
-	CutOff(service, name string) (time.Time, error)
+	// CutOff returns when tokens that name a person were ended, and by when every server had heard; zero means never.
+	CutOff(service, name string) (at, heard time.Time, err error)
+	// Hear makes CutOff know of what came before the tokens that the engine has just given.
+	Hear(ctx context.Context) error
 }
 
 // Tokens are the verbs that give tokens.

@@ -114,8 +114,8 @@ func (s *Store) Lost(ctx context.Context) (all []token.Range, err error) {
 	return all, err
 }
 
-// Appended is the number of the last entry that a verb of this process has appended, 0 before the first.
-func (s *Store) Appended() int64 { return s.appended.Load() }
+// Seen is the number of the last entry that a verb of this process has appended, or found there; see token.Feed.
+func (s *Store) Seen() int64 { return s.seen.Load() }
 
 // Changed waits at most the time given until somebody may have appended to the feed, and reports whether one may have.
 func (s *Store) Changed(ctx context.Context, most time.Duration) (bool, error) {

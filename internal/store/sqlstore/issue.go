@@ -16,7 +16,12 @@ import (
 // Issue makes a grant; see token.Grants.
 func (s *Store) Issue(ctx context.Context, iv token.IssueVerb) (token.Issued, error) {
 	var out token.Issued
-	err := s.write(ctx, "issuing grant", iv.By, iv.Now, func(v *verb) error { return v.issueAny(iv, &out) })
+	err := s.write(ctx, "issuing grant", iv.By, iv.Now, func(v *verb) error {
+		if err := v.issueAny(iv, &out); err != nil {
+			return err
+		}
+		return v.look()
+	})
 	if err != nil {
 		return token.Issued{}, err
 	}

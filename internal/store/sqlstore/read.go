@@ -41,8 +41,13 @@ func (s *Store) Head(ctx context.Context) (top int64, err error) {
 
 // KeyBySecret returns the API key with the SHA-256 of a secret, live or not; NotFound without one. No other kind is found here.
 func (s *Store) KeyBySecret(ctx context.Context, hash [32]byte) (token.Grant, error) {
-	return s.oneGrant(ctx, "there is no such API key",
-		`SELECT `+grantColumns+` FROM grants WHERE secret_hash = $1 AND kind = 'apikey'`, hash[:])
+	var head int64
+	g, err := s.oneGrant(ctx, "there is no such API key",
+		`SELECT `+grantColumns+`, (`+lastSeq+`) FROM grants WHERE secret_hash = $1 AND kind = 'apikey'`, hash[:], &head)
+	if err == nil {
+		s.tell(head)
+	}
+	return g, err
 }
 
 // BrowserBySecret returns the grant of a browser by the SHA-256 of its secret, live or not; NotFound without one.
@@ -51,9 +56,10 @@ func (s *Store) BrowserBySecret(ctx context.Context, hash [32]byte) (token.Grant
 		`SELECT `+grantColumns+` FROM grants WHERE secret_hash = $1 AND kind = 'browser'`, hash[:])
 }
 
-func (s *Store) oneGrant(ctx context.Context, none, query string, arg any) (g token.Grant, err error) {
+// oneGrant reads the one row of a query, whose columns after those of a grant go into more.
+func (s *Store) oneGrant(ctx context.Context, none, query string, arg any, more ...any) (g token.Grant, err error) {
 	err = s.readOne(ctx, "reading grant", func(tx Tx) (err error) {
-		g, err = scanGrant(tx.QueryRow(query, arg))
+		g, err = scanGrant(beside{tx.QueryRow(query, arg), more})
 		if errors.Is(err, sql.ErrNoRows) {
 			return token.Refuse(token.NotFound, "%s", none)
 		}

@@ -101,6 +101,14 @@ func scanRow(s scanner) (row, error) {
 	return r, err
 }
 
+// beside is a row with more columns at its end.
+type beside struct {
+	scanner
+	more []any
+}
+
+func (b beside) Scan(dest ...any) error { return b.scanner.Scan(append(dest, b.more...)...) }
+
 func scanGrant(s scanner) (token.Grant, error) {
 	r, err := scanRow(s)
 	return r.Grant, err

@@ -32,7 +32,7 @@ type Store struct {
 	node     Node                      // of a server that joined
 	run      atomic.Int64              // of this process, 0 before Start
 	beaten   atomic.Pointer[time.Time] // last sign of life
-	appended atomic.Int64              // see Appended
+	seen     atomic.Int64              // see Seen
 	hint     chan struct{}             // holds one when a verb has appended to the feed
 	together together                  // rotations on a remote engine
 }
@@ -61,6 +61,7 @@ type verb struct {
 	by    token.Caller
 	now   time.Time
 	feed  []token.Entry
+	seen  int64 // entry of the feed that was the last when the verb looked; 0 where it did not
 }
 
 // write runs fn as one verb; doing says, as a gerund, what failed. The verb's time is rounded to what is stored, so that
@@ -74,6 +75,7 @@ func (s *Store) write(ctx context.Context, doing string, by token.Caller, now ti
 			return err
 		}
 		last, err = v.publish()
+		last = max(last, v.seen)
 		return err
 	})
 	if err == nil && last > 0 {
@@ -84,8 +86,14 @@ func (s *Store) write(ctx context.Context, doing string, by token.Caller, now ti
 
 // tell lets who follows the feed know of an entry that has been committed.
 func (s *Store) tell(seq int64) {
-	for have := s.appended.Load(); seq > have && !s.appended.CompareAndSwap(have, seq); {
-		have = s.appended.Load()
+	for {
+		have := s.seen.Load()
+		if seq <= have {
+			return
+		}
+		if s.seen.CompareAndSwap(have, seq) {
+			break
+		}
 	}
 	select {
 	case s.hint <- struct{}{}:
@@ -152,10 +160,20 @@ func (s *Store) Note(ctx context.Context, nv token.NoteVerb) error {
 	})
 }
 
+const lastSeq = `SELECT seq FROM feed_head`
+
 const (
 	nextSeq    = `UPDATE feed_head SET seq = seq + $1 RETURNING seq`
 	insertFeed = `INSERT INTO feed (seq, at, kind, grant_id, service, name, until) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 )
+
+// look notes how far the feed is: what was given out by then was given out after all of it.
+func (v *verb) look() (err error) {
+	if v.seen, err = value[int64](v.QueryRow(lastSeq)); err != nil {
+		return fmt.Errorf("reading head of feed: %w", err)
+	}
+	return nil
+}
 
 // publish appends the verb's entries and returns the number of the last, 0 without any. The counter is the last lock a verb takes, so entries
 // become visible in order and without holes.

@@ -144,7 +144,7 @@ func (s *Store) moveAll(batch []*rotation) (map[int64]token.Grant, error) {
 		clear(moved)
 		return each(tx, func(row scanner) error {
 			var place int64
-			g, err := scanGrant(beside{row, &place})
+			g, err := scanGrant(beside{row, []any{&place}})
 			moved[place] = g
 			return err
 		}, rotateGrants, ids, nonces, generations, services, nows, ends, retries, addrs, idOrNull(s.run.Load()))
@@ -154,11 +154,3 @@ func (s *Store) moveAll(batch []*rotation) (map[int64]token.Grant, error) {
 	}
 	return moved, err
 }
-
-// beside is a row with one more column at its end.
-type beside struct {
-	scanner
-	last any
-}
-
-func (b beside) Scan(dest ...any) error { return b.scanner.Scan(append(dest, b.last)...) }

@@ -18,6 +18,7 @@ var feedTests = map[string]func(*kit){
 	"FeedLoad":                 feedLoad,
 	"FeedChanged":              feedChanged,
 	"FeedChangedHere":          feedChangedHere,
+	"FeedSeen":                 feedSeen,
 	"FeedAppenderStaysOpen":    feedAppenderStaysOpen,
 }
 
@@ -221,9 +222,38 @@ func feedChanged(k *kit) {
 	equal(k, "changed after another process revoked", changed, true)
 }
 
+// feedSeen: whoever is issued a grant here, or comes with a key, comes after all that the process then knows to be there.
+func feedSeen(k *kit) {
+	ada := k.person("ada")
+	v := k.verb(token.APIKey, "", ada)
+	v.SecretHash = make([]byte, 32)
+	key := k.issueVerb(v).Grant
+	other := k.beside()
+	end := func() int64 {
+		g := k.issue(token.Pair, "samples", ada)
+		before := k.Seen()
+		_, err := other.Revoke(ctx, token.RevokeVerb{By: operator, Now: k.now(), Grant: g.ID})
+		k.must(err)
+		_, head, err := k.Since(ctx, 0, 0)
+		k.must(err)
+		if head.Seq <= before || k.Seen() != before {
+			k.Fatalf("the feed is at %d, seen were %d and %d: the test shows nothing", head.Seq, before, k.Seen())
+		}
+		return head.Seq
+	}
+	head := end()
+	k.issue(token.Pair, "samples", ada)
+	equal(k, "seen after a grant was issued", k.Seen(), head)
+	head = end()
+	g, err := k.KeyBySecret(ctx, [32]byte{})
+	k.must(err)
+	equal(k, "grant of the key", g.ID, key.ID)
+	equal(k, "seen after a key was read", k.Seen(), head)
+}
+
 // feedChangedHere: what a process appends itself it hears of at once, and knows the number of.
 func feedChangedHere(k *kit) {
-	equal(k, "appended before anything", k.Appended(), int64(0))
+	equal(k, "seen before anything", k.Seen(), int64(0))
 	g := k.issue(token.Pair, "samples", k.person("ada"))
 	for changed := true; changed; { // until there is quiet
 		var err error
@@ -233,7 +263,7 @@ func feedChangedHere(k *kit) {
 	k.revoke(token.RevokeVerb{By: operator, Grant: g.ID})
 	_, head, err := k.Since(ctx, 0, 0)
 	k.must(err)
-	equal(k, "the last number appended", k.Appended(), head.Seq)
+	equal(k, "seen after a revocation here", k.Seen(), head.Seq)
 	begin := time.Now()
 	changed, err := k.Changed(ctx, time.Minute)
 	k.must(err)
