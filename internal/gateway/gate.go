@@ -41,7 +41,7 @@ type Dialect interface {
 type Engine interface {
 	Identify(ctx context.Context, service, text string) (token.Holder, error)
 	IdentifyKey(ctx context.Context, service string, key secret.Text) (token.Holder, error)
-	IdentifyNamed(ctx context.Context, service, id, name string, until time.Time, cutOff func(time.Time) bool) (token.Holder, error)
+	IdentifyNamed(ctx context.Context, service, id, name string, until time.Time, cutOff func(at, heard time.Time) bool) (token.Holder, error)
 	Lend(service string, h token.Holder, life time.Duration) (token.Tokens, error)
 }
 

@@ -206,6 +206,12 @@ func newStream(w http.ResponseWriter, r *http.Request, timeout time.Duration) *s
 	return s
 }
 
+// WriteHeader gives the client the timeout for the head, which is sent before anything is written.
+func (s *stream) WriteHeader(status int) {
+	_ = s.controller.SetWriteDeadline(time.Now().Add(s.timeout))
+	s.ResponseWriter.WriteHeader(status)
+}
+
 // Write gives the client the timeout for each piece.
 func (s *stream) Write(p []byte) (int, error) {
 	_ = s.controller.SetWriteDeadline(time.Now().Add(s.timeout))
