@@ -27,7 +27,8 @@ const (
 	countBatch = 5000
 )
 
-// liveHeap is what the last garbage collection left: what grows in it and does not shrink is a leak.
+// liveHeap is what the last garbage collection left: what grows in it and does not shrink is a leak. The
+// headroom is in it.
 var liveHeap = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)}
 
 // metrics is what Prometheus is told. No label names a person, a grant or an address.
