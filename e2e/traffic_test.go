@@ -85,7 +85,7 @@ func (l *traffic) turn(x *story, i int, s *server) bool {
 		case last.refused && !l.endedByUs(x):
 			t.Errorf("%s: its newest refresh token is refused", x.name)
 			return false
-		case !last.unknown && !last.refused && over:
+		case !last.unknown && !last.unsent && !last.refused && over:
 			t.Errorf("%s: rotated although its end was acknowledged before", x.name)
 		case last.refused:
 			return false
