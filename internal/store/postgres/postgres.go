@@ -47,6 +47,7 @@ type Options struct {
 type DB struct {
 	config *pgx.ConnConfig
 	pool   *sql.DB
+	conns  int // most of them, used and idle
 	now    func() time.Time
 	fault  func(op string) error
 	log    *slog.Logger
@@ -73,6 +74,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if conns == 0 {
 		conns = perCore * runtime.GOMAXPROCS(0)
 	}
+	d.conns = conns
 	d.pool.SetMaxOpenConns(conns)
 	d.pool.SetMaxIdleConns(conns)
 	d.pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -206,6 +208,9 @@ func (d *DB) again(ctx context.Context, doing string, do func(context.Context, *
 	var err error
 	for range maxTries {
 		err = d.borrow(ctx, do)
+		if errors.Is(err, context.DeadlineExceeded) {
+			d.dropIdle()
+		}
 		if err == nil || sqlstore.IsRefusal(err) {
 			return err
 		}
@@ -217,6 +222,13 @@ func (d *DB) again(ctx context.Context, doing string, do func(context.Context, *
 		}
 	}
 	return fmt.Errorf("%w: %w", sqlstore.ErrUnavailable, explain(err))
+}
+
+// dropIdle closes the connections that nobody uses: where one gave no answer in time, a network that was cut may have left
+// them all half open, and each would cost its next user as long.
+func (d *DB) dropIdle() {
+	d.pool.SetMaxIdleConns(-1)
+	d.pool.SetMaxIdleConns(d.conns)
 }
 
 func (d *DB) borrow(ctx context.Context, do func(context.Context, *sql.Conn) error) error {
