@@ -321,9 +321,10 @@ func (h *past) issueOne() string {
 		m = &minted{g, g.Cap}
 	case 1:
 		v := h.verb(token.Session, "samples", who.id)
-		if parent := h.anyGrant(); parent != nil && parent.grant.Kind == token.APIKey && parent.grant.Account == who.id &&
-			h.grant(parent.grant.ID).State(h.now()) == "live" {
-			v.Grant.Parent = parent.grant.ID
+		if parent := h.anyGrant(); parent != nil && parent.grant.Kind == token.APIKey && parent.grant.Account == who.id {
+			if g, err := h.Grant(ctx, parent.grant.ID); err == nil && g.State(h.now()) == "live" { // it may have been purged
+				v.Grant.Parent = g.ID
+			}
 		}
 		g := h.issueVerb(v).Grant
 		m = &minted{g, g.ExpiresAt}
